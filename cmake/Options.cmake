@@ -1,0 +1,28 @@
+# Compile options every target of ours shares: link to coppice_options, privately.
+# cmake/setup.sh unpacks packages that could not be installed without removing others to build/deps.
+if(EXISTS ${CMAKE_SOURCE_DIR}/build/deps/usr)
+  list(PREPEND CMAKE_PREFIX_PATH ${CMAKE_SOURCE_DIR}/build/deps/usr)
+endif()
+
+add_library(coppice_options INTERFACE)
+target_include_directories(coppice_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(coppice_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wextra-semi)
+if(COPPICE_WERROR)
+  target_compile_options(coppice_options INTERFACE -Werror)
+endif()
+if(COPPICE_SANITIZE STREQUAL "address")
+  set(COPPICE_SANITIZER_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+elseif(COPPICE_SANITIZE STREQUAL "thread")
+  set(COPPICE_SANITIZER_FLAGS -fsanitize=thread -fno-omit-frame-pointer)
+elseif(COPPICE_SANITIZE)
+  message(FATAL_ERROR "COPPICE_SANITIZE must be address or thread, not ${COPPICE_SANITIZE}")
+endif()
+if(COPPICE_SANITIZER_FLAGS)
+  add_compile_options(${COPPICE_SANITIZER_FLAGS})
+  add_link_options(${COPPICE_SANITIZER_FLAGS})
+endif()
+if(COPPICE_FUZZ)
+  # Everything is instrumented for coverage; only the fuzz targets link libFuzzer's main.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()

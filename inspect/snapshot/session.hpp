@@ -1,0 +1,44 @@
+// Session: the whole path of DESIGN.md behind one call. What views hold instead of a target.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "inspect/greenlets/provider.hpp"
+#include "inspect/snapshot/snapshot.hpp"
+
+namespace coppice::inspect {
+
+/// What to take.
+struct SnapshotOptions {
+  bool frames = true;                     ///< false: like `gldump list`
+  bool symbols = true;                    ///< false: pcs, modules and offsets only
+  Stopping stopping = Stopping::allowed;
+  std::vector<std::string> ids;           ///< walk only these (ids, hex addresses or unique names); empty: all
+  /// Called now and then with what is being done and how far (done, total); may be empty.
+  std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
+};
+
+/// An opened target with everything learned about it: rules and symbols stay cached between snapshots.
+/// Thread-safety: one thread at a time.
+class Session {
+ public:
+  explicit Session(std::unique_ptr<Target> target);
+  ~Session();
+
+  /// Takes one snapshot. A live target is refreshed first. Fails only when nothing can be shown: `gone`,
+  /// `not_permitted`, `corrupt`, `unsupported`, `bad_argument` (an id that does not exist; the message names it).
+  /// A target without greenlets gives an empty snapshot.
+  Result<Snapshot> take(const SnapshotOptions& options);
+
+  Target& target() noexcept;
+  const UnwindStats& unwind_stats() const noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coppice::inspect

@@ -1,0 +1,88 @@
+// Snapshot: plain data, all that a view may know. DESIGN.md, "Contracts", gives the JSON form.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "inspect/greenlets/greenlet.hpp"
+#include "inspect/unwind/walk.hpp"
+
+namespace coppice::inspect {
+
+/// One line of a backtrace, innermost first. Empty strings and zeros mean unknown (null in JSON).
+struct Frame {
+  enum class Kind : std::uint8_t { native, python };
+  Kind kind = Kind::native;
+  Address pc = 0;  ///< raw
+  Address sp = 0;
+  std::string module;    ///< path
+  std::string build_id;
+  std::optional<std::uint64_t> offset;  ///< pc as ELF virtual address of its module
+  std::string function;
+  std::string file;
+  std::uint32_t line = 0;
+  bool inlined = false;
+  bool exact = false;              ///< pc is where execution stands, not a return address (not in JSON)
+  bool signal_trampoline = false;  ///< (not in JSON)
+
+  /// Function, else module+0xoffset, else the bare address: what a person reads first.
+  std::string title() const;
+};
+
+/// A greenlet of a Snapshot: who, how, and its frames.
+struct SnapshotGreenlet {
+  Greenlet greenlet;  ///< `stack` is emptied once walked
+  std::vector<Frame> frames;
+  End end = End::unwalked;
+  std::optional<Error> error;
+};
+
+struct SnapshotThread {
+  pid_t tid = 0;
+  std::optional<pid_t> nstid;
+  std::string name;
+  std::optional<std::string> current;  ///< id of the greenlet it runs
+  std::optional<std::string> main;     ///< id of its main greenlet
+};
+
+struct SnapshotTarget {
+  std::string kind;  ///< "live", "core" or "lent"
+  pid_t pid = 0;
+  std::string executable;
+  std::string command_line;
+  std::string core;  ///< path of the core file, empty when live
+};
+
+struct SnapshotStats {
+  std::uint64_t greenlets = 0;
+  std::uint64_t unstarted = 0, finished = 0, running = 0, suspended = 0, orphaned = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t torn = 0, retried = 0, lost = 0;
+  std::uint64_t switches = 0, bytes_copied = 0;  ///< totals of the target so far
+  std::uint64_t incomplete = 0;                  ///< stacks that did not reach their base
+  std::int64_t taken_unix_ns = 0;                ///< CLOCK_REALTIME
+  std::uint64_t read_ns = 0, unwind_ns = 0, symbolize_ns = 0;
+};
+
+struct Snapshot {
+  SnapshotTarget target;
+  std::vector<SnapshotThread> threads;
+  std::vector<SnapshotGreenlet> greenlets;  ///< newest switch last
+  SnapshotStats stats;
+  std::vector<std::string> warnings;
+  bool target_died = false;  ///< midway: what was read is here
+};
+
+/// Equal stacks, merged.
+struct Group {
+  std::vector<std::size_t> members;  ///< indices into Snapshot::greenlets; the first stands for all
+};
+
+/// Greenlets with equal frames (pcs, end and state) together, largest first; ties by the first member.
+std::vector<Group> group_equal_stacks(const Snapshot& snapshot);
+
+}  // namespace coppice::inspect

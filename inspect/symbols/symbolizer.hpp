@@ -1,0 +1,60 @@
+// Symbolizer: from module and offset to function, file, line and inlined frames.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "inspect/target/target.hpp"
+
+namespace coppice::inspect {
+
+class Worker;
+
+/// One source-level frame at an address. Empty strings and 0 mean unknown.
+struct SourceFrame {
+  std::string function;  ///< demangled
+  std::string file;
+  std::uint32_t line = 0;
+  bool inlined = false;  ///< inlined into the next SourceFrame
+};
+
+/// What is known about an address, innermost inlined frame first. Never empty: without any symbol it is one frame
+/// with an empty function, which views print as module+0xoffset.
+struct SymbolizedAddress {
+  const Module* module = nullptr;  ///< null: in no module
+  std::uint64_t offset = 0;        ///< ELF virtual address of the looked-up pc
+  std::vector<SourceFrame> frames;
+};
+
+/// An address to name. For a return address the line is looked up at pc - 1.
+struct SymbolQuery {
+  Address pc = 0;
+  bool exact = false;
+};
+
+/// Names addresses by libdw inside coppice-worker: debug information, .symtab, .dynsym, separate debug files.
+/// Lazy (a module's debug information is loaded at the first question about it) and cached by module identity
+/// for the life of the object. A module whose debug information kills the worker is named by offset only and
+/// reported in `warnings()`.
+/// Thread-safety: one thread at a time.
+class Symbolizer {
+ public:
+  /// `worker` must outlive the Symbolizer.
+  explicit Symbolizer(Worker& worker);
+  ~Symbolizer();
+
+  /// Answers all queries, in their order, with as few exchanges with the worker as possible.
+  /// The pointers stay valid until the Symbolizer is destroyed (entries are never evicted); `module` inside
+  /// is valid until the target is refreshed.
+  std::vector<const SymbolizedAddress*> symbolize(const Target& target, std::span<const SymbolQuery> queries);
+
+  std::vector<std::string> take_warnings();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coppice::inspect
