@@ -20,17 +20,17 @@ const char* name(State state) noexcept;
 
 /// What a program said it waits for, or what a provider found out.
 struct Waiting {
-  std::string kind;          ///< "fd", "timer", "lock", ...; for our runtime the program's own word
+  std::string kind;  ///< "fd", "timer", "lock", ...; for our runtime the program's own word
   std::uint64_t value = 0;
 };
 
 /// One greenlet, with its stack bytes when it has any.
 struct Greenlet {
-  std::string id;          ///< our runtime: spawn number in decimal; CPython: the object's address in hex
-  Address address = 0;     ///< of the greenlet's control block
-  std::string name;        ///< empty when it has none
-  std::string type;        ///< "coppice::Greenlet", "gevent.Greenlet", ...
-  std::string provider;    ///< "coppice" or "cpython"
+  std::string id;        ///< our runtime: spawn number in decimal; CPython: the object's address in hex
+  Address address = 0;   ///< of the greenlet's control block
+  std::string name;      ///< empty when it has none
+  std::string type;      ///< "coppice::Greenlet", "gevent.Greenlet", ...
+  std::string provider;  ///< "coppice" or "cpython"
   State state = State::unstarted;
   bool main = false;
   std::optional<pid_t> tid;    ///< as the inspector sees it; empty when its thread has exited or is unknown
@@ -38,19 +38,19 @@ struct Greenlet {
   std::optional<std::string> parent;  ///< id
   std::optional<Waiting> waiting;
 
-  Slice slice;                    ///< meaningful when suspended or orphaned; for a running one only `stop`
-  std::vector<std::byte> stack;   ///< stitched bytes from slice.start (or the running sp) on
-  Registers registers;            ///< the resume context, or the running thread's registers
+  Slice slice;                   ///< meaningful when suspended or orphaned; for a running one only `stop`
+  std::vector<std::byte> stack;  ///< stitched bytes from slice.start (or the running sp) on
+  Registers registers;           ///< the resume context, or the running thread's registers
   bool exact_pc = false;
-  std::optional<Error> error;     ///< why the stack or some fields are missing (torn, unreadable, not stopped)
+  std::optional<Error> error;  ///< why the stack or some fields are missing (torn, unreadable, not stopped)
 
   // Our runtime only; empty where a provider does not know.
-  Address spawn_pc = 0;                    ///< return address of the spawn call; 0 unknown
-  std::optional<std::string> spawner;      ///< id of the greenlet that spawned it
-  std::uint64_t switches = 0;              ///< times it was switched to
+  Address spawn_pc = 0;                ///< return address of the spawn call; 0 unknown
+  std::optional<std::string> spawner;  ///< id of the greenlet that spawned it
+  std::uint64_t switches = 0;          ///< times it was switched to
   std::uint64_t bytes_saved = 0;
   std::uint64_t bytes_restored = 0;
-  std::uint64_t last_switch = 0;           ///< sequence number of its last switch; orders "newest last"
+  std::uint64_t last_switch = 0;  ///< sequence number of its last switch; orders "newest last"
   std::optional<std::int64_t> last_switch_unix_ns;  ///< CLOCK_REALTIME of its last switch
 };
 

@@ -34,8 +34,9 @@ class Provider {
  public:
   virtual ~Provider() = default;
   virtual const char* name() const = 0;  ///< "coppice", "cpython"
-  /// Reads all greenlets. Whatever could be read is in the result, with `error` on the greenlets that suffered; fails
-  /// as a whole only when not even the tables could be read (`gone`, `corrupt`, `unsupported`).
+  /// Reads all greenlets. Whatever could be read is in the result, with `error` on the greenlets that
+  /// suffered; fails as a whole only when not even the tables could be read (`gone`, `corrupt`,
+  /// `unsupported`).
   virtual Result<ProviderReading> read(const ReadOptions& options) = 0;
 };
 

@@ -13,10 +13,10 @@ namespace coppice::inspect {
 
 /// What to take.
 struct SnapshotOptions {
-  bool frames = true;                     ///< false: like `gldump list`
-  bool symbols = true;                    ///< false: pcs, modules and offsets only
+  bool frames = true;   ///< false: like `gldump list`
+  bool symbols = true;  ///< false: pcs, modules and offsets only
   Stopping stopping = Stopping::allowed;
-  std::vector<std::string> ids;           ///< walk only these (ids, hex addresses or unique names); empty: all
+  std::vector<std::string> ids;  ///< walk only these (ids, hex addresses or unique names); empty: all
   /// Called now and then with what is being done and how far (done, total); may be empty.
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
 };
@@ -29,8 +29,8 @@ class Session {
   ~Session();
 
   /// Takes one snapshot. A live target is refreshed first. Fails only when nothing can be shown: `gone`,
-  /// `not_permitted`, `corrupt`, `unsupported`, `bad_argument` (an id that does not exist; the message names it).
-  /// A target without greenlets gives an empty snapshot.
+  /// `not_permitted`, `corrupt`, `unsupported`, `bad_argument` (an id that does not exist; the message names
+  /// it). A target without greenlets gives an empty snapshot.
   Result<Snapshot> take(const SnapshotOptions& options);
 
   Target& target() noexcept;

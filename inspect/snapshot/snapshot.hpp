@@ -19,7 +19,7 @@ struct Frame {
   Kind kind = Kind::native;
   Address pc = 0;  ///< raw
   Address sp = 0;
-  std::string module;    ///< path
+  std::string module;  ///< path
   std::string build_id;
   std::optional<std::uint64_t> offset;  ///< pc as ELF virtual address of its module
   std::string function;

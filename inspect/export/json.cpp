@@ -1,0 +1,228 @@
+#include "inspect/export/json.hpp"
+
+#include "inspect/export/json_writer.hpp"
+
+namespace coppice::inspect {
+namespace {
+
+/// 0 and the like stand for "unknown" in the structures; null says so in JSON.
+std::optional<Address> known(Address address) {
+  return address ? std::optional(address) : std::nullopt;
+}
+std::optional<pid_t> known(pid_t pid) {
+  return pid > 0 ? std::optional(pid) : std::nullopt;
+}
+
+void write_target(JsonWriter& json, const Snapshot& snapshot) {
+  const SnapshotTarget& target = snapshot.target;
+  json.key("target");
+  json.open_object();
+  json.text_field("kind", target.kind);
+  json.number_field("pid", known(target.pid));
+  json.text_field("executable", target.executable);
+  json.text_field("command_line", target.command_line);
+  json.text_field("core", target.core);
+  json.boolean_field("died", snapshot.target_died);
+  json.close_object();
+}
+
+void write_threads(JsonWriter& json, const std::vector<SnapshotThread>& threads) {
+  json.key("threads");
+  json.open_array();
+  for (const SnapshotThread& thread : threads) {
+    json.open_object();
+    json.number_field("tid", known(thread.tid));
+    json.number_field("nstid", thread.nstid);
+    json.text_field("name", thread.name);
+    json.id_field("current", thread.current);
+    json.id_field("main", thread.main);
+    json.close_object();
+  }
+  json.close_array();
+}
+
+void write_frame(JsonWriter& json, const Frame& frame) {
+  json.open_object();
+  json.text_field("kind", frame.kind == Frame::Kind::native ? "native" : "python");
+  json.address_field("pc", frame.pc);
+  json.address_field("sp", known(frame.sp));
+  json.text_field("module", frame.module);
+  json.text_field("build_id", frame.build_id);
+  json.address_field("offset", frame.offset);
+  json.text_field("function", frame.function);
+  json.text_field("file", frame.file);
+  json.number_field("line", frame.line ? std::optional(frame.line) : std::nullopt);
+  json.boolean_field("inlined", frame.inlined);
+  json.close_object();
+}
+
+void write_frames(JsonWriter& json, const std::vector<Frame>& frames) {
+  json.key("frames");
+  json.open_array();
+  for (const Frame& frame : frames) write_frame(json, frame);
+  json.close_array();
+}
+
+/// Unstarted and finished greenlets have no stack; of a running one only the base is fixed.
+void write_slice(JsonWriter& json, const Greenlet& greenlet) {
+  const bool asleep = greenlet.state == State::suspended || greenlet.state == State::orphaned;
+  const bool has_base = asleep || greenlet.state == State::running;
+  const Slice& slice = greenlet.slice;
+  const auto when_asleep = [asleep](std::uint64_t value) {
+    return asleep ? std::optional(value) : std::nullopt;
+  };
+  json.key("slice");
+  json.open_object();
+  json.address_field("start", when_asleep(slice.start));
+  json.address_field("stop", has_base ? known(slice.stop) : std::nullopt);
+  json.number_field("saved", when_asleep(slice.saved));
+  json.number_field("unsaved", when_asleep(slice.unsaved()));
+  json.close_object();
+}
+
+void write_waiting(JsonWriter& json, const std::optional<Waiting>& waiting) {
+  json.key("waiting");
+  if (!waiting) return json.null();
+  json.open_object();
+  json.text_field("kind", waiting->kind);
+  json.number_field("value", waiting->value);
+  json.close_object();
+}
+
+void write_end(JsonWriter& json, End end) {
+  json.key("end");
+  switch (end) {
+    case End::unwalked:
+      return json.null();
+    case End::base:
+      return json.string("base");
+    case End::truncated:
+      return json.string("truncated");
+    case End::error:
+      return json.string("error");
+  }
+}
+
+void write_error(JsonWriter& json, const std::optional<Error>& error) {
+  json.key("error");
+  if (!error) return json.null();
+  json.open_object();
+  json.text_field("code", name(error->code));
+  json.address_field("address", known(error->address));
+  json.text_field("message", error->message);
+  json.close_object();
+}
+
+/// What only our runtime counts; null for greenlets of others.
+void write_counters(JsonWriter& json, const Greenlet& greenlet) {
+  const bool counted = greenlet.provider == "coppice";
+  const auto counter = [counted](std::uint64_t value) {
+    return counted ? std::optional(value) : std::nullopt;
+  };
+  json.address_field("spawn_pc", known(greenlet.spawn_pc));
+  json.id_field("spawner", greenlet.spawner);
+  json.number_field("switches", counter(greenlet.switches));
+  json.number_field("bytes_saved", counter(greenlet.bytes_saved));
+  json.number_field("bytes_restored", counter(greenlet.bytes_restored));
+  json.number_field("last_switch_unix_ns", greenlet.last_switch_unix_ns);
+}
+
+void write_greenlet(JsonWriter& json, const SnapshotGreenlet& entry, bool frames) {
+  const Greenlet& greenlet = entry.greenlet;
+  json.open_object();
+  json.text_field("id", greenlet.id);
+  json.address_field("address", known(greenlet.address));
+  json.text_field("name", greenlet.name);
+  json.text_field("type", greenlet.type);
+  json.text_field("provider", greenlet.provider);
+  json.text_field("state", name(greenlet.state));
+  json.boolean_field("main", greenlet.main);
+  json.number_field("tid", greenlet.tid);
+  json.number_field("nstid", greenlet.nstid);
+  json.id_field("parent", greenlet.parent);
+  write_waiting(json, greenlet.waiting);
+  write_slice(json, greenlet);
+  if (frames) write_frames(json, entry.frames);
+  write_end(json, entry.end);
+  write_error(json, entry.error);
+  write_counters(json, greenlet);
+  json.close_object();
+}
+
+bool write_groups(JsonWriter& json, const Snapshot& snapshot) {
+  json.key("groups");
+  json.open_array();
+  for (const Group& group : group_equal_stacks(snapshot)) {
+    json.open_object();
+    json.number_field("count", group.members.size());
+    json.key("ids");
+    json.open_array();
+    for (std::size_t member : group.members) json.string(snapshot.greenlets[member].greenlet.id);
+    json.close_array();
+    write_frames(json, snapshot.greenlets[group.members.front()].frames);
+    json.close_object();
+    if (!json.flush_if_large()) return false;
+  }
+  json.close_array();
+  return true;
+}
+
+void write_stats(JsonWriter& json, const SnapshotStats& stats) {
+  json.key("stats");
+  json.open_object();
+  json.number_field("greenlets", stats.greenlets);
+  json.number_field("unstarted", stats.unstarted);
+  json.number_field("finished", stats.finished);
+  json.number_field("running", stats.running);
+  json.number_field("suspended", stats.suspended);
+  json.number_field("orphaned", stats.orphaned);
+  json.number_field("frames", stats.frames);
+  json.number_field("torn", stats.torn);
+  json.number_field("retried", stats.retried);
+  json.number_field("lost", stats.lost);
+  json.number_field("switches", stats.switches);
+  json.number_field("bytes_copied", stats.bytes_copied);
+  json.number_field("incomplete", stats.incomplete);
+  json.number_field("taken_unix_ns", std::optional(stats.taken_unix_ns));
+  json.number_field("read_ns", stats.read_ns);
+  json.number_field("unwind_ns", stats.unwind_ns);
+  json.number_field("symbolize_ns", stats.symbolize_ns);
+  json.close_object();
+}
+
+}  // namespace
+
+bool write_json(const Snapshot& snapshot, const JsonOptions& options, const Sink& sink) {
+  JsonWriter json(sink);
+  json.open_object();
+  json.text_field("schema", "coppice.snapshot");
+  json.number_field("version", json_version);
+  write_target(json, snapshot);
+  write_threads(json, snapshot.threads);
+  json.key("greenlets");
+  json.open_array();
+  for (const SnapshotGreenlet& greenlet : snapshot.greenlets) {
+    write_greenlet(json, greenlet, options.frames);
+    if (!json.flush_if_large()) return false;
+  }
+  json.close_array();
+  if (options.groups && !write_groups(json, snapshot)) return false;
+  write_stats(json, snapshot.stats);
+  json.key("warnings");
+  json.open_array();
+  for (const std::string& warning : snapshot.warnings) json.string(warning);
+  json.close_array();
+  json.close_object();
+  return json.flush() && sink("\n");
+}
+
+std::string to_json(const Snapshot& snapshot, const JsonOptions& options) {
+  std::string text;
+  write_json(snapshot, options, [&text](std::string_view piece) {
+    text += piece;
+    return true;
+  });
+  return text;
+}
+
+}  // namespace coppice::inspect

@@ -1,0 +1,62 @@
+#include "inspect/snapshot/snapshot.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace coppice::inspect {
+
+std::string Frame::title() const {
+  if (!function.empty()) return function;
+  if (!module.empty() && offset) {
+    return fmt::format("{}+{:#x}", module.substr(module.find_last_of('/') + 1), *offset);
+  }
+  return fmt::format("{:#018x}", pc);
+}
+
+namespace {
+
+/// FNV-1a over what makes two stacks equal. Collisions are told apart by equal_stacks.
+std::uint64_t stack_hash(const SnapshotGreenlet& of) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  auto mix = [&hash](std::uint64_t word) { hash = (hash ^ word) * 0x100000001b3U, hash ^= hash >> 29; };
+  mix(static_cast<std::uint64_t>(of.greenlet.state));
+  mix(static_cast<std::uint64_t>(of.end));
+  for (const Frame& frame : of.frames) mix(frame.pc);
+  return hash;
+}
+
+bool equal_stacks(const SnapshotGreenlet& a, const SnapshotGreenlet& b) {
+  return a.greenlet.state == b.greenlet.state && a.end == b.end &&
+         std::equal(a.frames.begin(), a.frames.end(), b.frames.begin(), b.frames.end(),
+                    [](const Frame& left, const Frame& right) { return left.pc == right.pc; });
+}
+
+}  // namespace
+
+std::vector<Group> group_equal_stacks(const Snapshot& snapshot) {
+  std::vector<Group> groups;
+  std::unordered_multimap<std::uint64_t, std::size_t> group_of_hash;
+  for (std::size_t i = 0; i < snapshot.greenlets.size(); ++i) {
+    const SnapshotGreenlet& greenlet = snapshot.greenlets[i];
+    const std::uint64_t hash = stack_hash(greenlet);
+    auto [first, last] = group_of_hash.equal_range(hash);
+    auto same = std::find_if(first, last, [&](const auto& entry) {
+      return equal_stacks(snapshot.greenlets[groups[entry.second].members.front()], greenlet);
+    });
+    if (same != last) {
+      groups[same->second].members.push_back(i);
+    } else {
+      group_of_hash.emplace(hash, groups.size());
+      groups.push_back({{i}});
+    }
+  }
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+    return a.members.size() >
+           b.members.size();  // made in the order of their first members, which breaks ties
+  });
+  return groups;
+}
+
+}  // namespace coppice::inspect

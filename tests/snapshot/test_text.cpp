@@ -1,0 +1,72 @@
+// The text views against golden files, and hostile names against the terminal.
+#include <sstream>
+
+#include "golden.hpp"
+#include "inspect/export/printable.hpp"
+#include "inspect/export/text.hpp"
+#include "sample_snapshot.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace coppice::inspect;
+using namespace coppice::inspect::testing;
+
+namespace {
+
+using Writer = bool (*)(const Snapshot&, const TextStyle&, const Sink&);
+
+std::string text_of(Writer write, const TextStyle& style = {}) {
+  std::string text;
+  REQUIRE(write(sample_snapshot(), style, [&text](std::string_view piece) {
+    text += piece;
+    return true;
+  }));
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("the text views of the sample are the golden ones") {
+  check_golden("list.txt", text_of(write_list));
+  check_golden("backtraces.txt", text_of(write_backtraces));
+  check_golden("groups.txt", text_of(write_groups));
+}
+
+TEST_CASE("without colour no escape reaches the terminal, with colour each is closed") {
+  for (Writer write : {&write_list, &write_backtraces, &write_groups}) {
+    CHECK(text_of(write).find('\x1b') == std::string::npos);
+    const std::string colored = text_of(write, {.color = true});
+    std::size_t opened = 0, closed = 0;
+    for (std::size_t at = colored.find("\x1b["); at != std::string::npos;
+         at = colored.find("\x1b[", at + 1)) {
+      ++(colored.compare(at, 4, "\x1b[0m") == 0 ? closed : opened);
+    }
+    CHECK(opened > 0);
+    CHECK(opened == closed);
+  }
+}
+
+TEST_CASE("a list fits the width of the terminal") {
+  std::istringstream lines(text_of(write_list, {.width = 60}));
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) CHECK(cells(line) <= 60);
+  CHECK(count == 9);
+}
+
+TEST_CASE("printable text") {
+  CHECK(printable("plain äöü 漢字 🙂") == "plain äöü 漢字 🙂");
+  CHECK(printable("\x1b[31m\n\t\x7f") == "\\x1b[31m\\x0a\\x09\\x7f");
+  CHECK(printable("\xc2\x9b") == "\\xc2\\x9b");           // C1: CSI
+  CHECK(printable("\xe2\x80\xae") == "\\xe2\\x80\\xae");  // right-to-left override
+  CHECK(printable("\xff\xc3") == "\\xff\\xc3");           // no UTF-8, and cut off
+  CHECK(printable("\xe0\x80\xaf") == "\\xe0\\x80\\xaf");  // overlong
+  CHECK(printable("") == "");
+  CHECK(cut_to_cells("äöüß", 4) == "äöüß");
+  CHECK(cut_to_cells("äöüß", 3) == "äö…");
+  CHECK(cut_to_cells("äöüß", 0) == "");
+}
+
+TEST_CASE("an error names its address once") {
+  CHECK(describe({ErrorCode::unreadable, 0x1000, "cannot read"}) == "cannot read at 0x1000");
+  CHECK(describe({ErrorCode::unreadable, 0x1000, "cannot read 0x1000"}) == "cannot read 0x1000");
+  CHECK(describe({ErrorCode::torn, 0, ""}) == "torn");
+}
