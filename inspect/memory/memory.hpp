@@ -34,7 +34,8 @@ class Memory {
   /// Reads as many leading bytes as possible; returns how many.
   std::size_t read_some(Address address, std::span<std::byte> into) const;
 
-  /// Reads exactly `into.size()` bytes, or fails with `unreadable` and the first address that could not be read.
+  /// Reads exactly `into.size()` bytes, or fails with `unreadable` and the first address that could not be
+  /// read.
   Result<void> read(Address address, std::span<std::byte> into) const;
 
   /// Reads one object of a trivially copyable type.
@@ -47,8 +48,8 @@ class Memory {
     return value;
   }
 
-  /// Reads bytes up to a NUL, at most `limit`; longer strings are cut there. Fails only when not even the first
-  /// byte is readable.
+  /// Reads bytes up to a NUL, at most `limit`; longer strings are cut there. Fails only when not even the
+  /// first byte is readable.
   Result<std::string> read_string(Address address, std::size_t limit) const;
 
  protected:

@@ -4,8 +4,8 @@
 //          |  heap copy      |  still on the     |  not its own:
 //          |  (the slice)    |  thread's stack   |  never read
 //
-// SliceMemory is that sentence as a class. The Walker, GDB and later the Python reader and the core writer all
-// read a greenlet's stack through it.
+// SliceMemory is that sentence as a class. The Walker, GDB and later the Python reader and the core writer
+// all read a greenlet's stack through it.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,8 @@
 
 namespace coppice::inspect {
 
-/// Where the pieces of a suspended greenlet's stack are. Zero bytes saved is legal; so is saved == stop - start.
+/// Where the pieces of a suspended greenlet's stack are. Zero bytes saved is legal; so is saved == stop -
+/// start.
 struct Slice {
   Address start = 0;        ///< stack address of the innermost byte (the suspended sp)
   Address stop = 0;         ///< stack address just beyond the outermost byte it owns (the base)
@@ -28,7 +29,8 @@ struct Slice {
 /// The stitched bytes [slice.start, slice.stop), all in this process, and the target's memory for everything
 /// outside that range. Reads in [start, stop) never reach the target; where a piece could not be read when it
 /// was fetched, reads stop there.
-/// Thread-safety: const reads inside the range may run concurrently; outside it as the underlying memory allows.
+/// Thread-safety: const reads inside the range may run concurrently; outside it as the underlying memory
+/// allows.
 class SliceMemory final : public Memory {
  public:
   /// Takes the stitched bytes. `stack.size()` less than `slice.size()` means that the rest was unreadable.

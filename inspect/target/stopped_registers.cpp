@@ -1,0 +1,110 @@
+#include "inspect/target/stopped_registers.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "inspect/base/files.hpp"
+#include "inspect/target/proc_files.hpp"
+
+namespace coppice::inspect {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Blocks all signals of the calling thread; a thread started meanwhile keeps them blocked for its life, so
+/// that no handler of the program ever runs on the tracer.
+class ScopedSignalsBlocked {
+ public:
+  ScopedSignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~ScopedSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  ScopedSignalsBlocked(const ScopedSignalsBlocked&) = delete;
+  ScopedSignalsBlocked& operator=(const ScopedSignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+Error seize_error(pid_t pid, pid_t tid, int error) {
+  if (error == ESRCH) return {ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
+  auto text = read_text_at(AT_FDCWD, fmt::format("/proc/{}/task/{}/status", pid, tid), 64 * 1024);
+  const pid_t tracer = text.ok() ? parse_status(*text).tracer : 0;
+  if (tracer != 0) {
+    return {ErrorCode::not_permitted, 0,
+            fmt::format(
+                "thread {} is already traced by process {} (a debugger?), so it cannot be stopped for its "
+                "registers",
+                tid, tracer)};
+  }
+  return {ErrorCode::not_permitted, 0,
+          fmt::format("not permitted to stop thread {} for its registers: {}", tid, errno_text(error))};
+}
+
+/// The signal whose delivery the stop interrupted, to be passed on when letting go; 0 for our own interrupt.
+long signal_to_deliver(pid_t tid) {
+  siginfo_t info{};
+  if (ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0) return 0;
+  return info.si_code >> 8 == PTRACE_EVENT_STOP ? 0 : info.si_signo;
+}
+
+/// Runs on the tracer thread.
+Result<user_regs_struct> trace(pid_t pid, pid_t tid, std::chrono::milliseconds patience) {
+  if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) return seize_error(pid, tid, errno);
+  if (ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr) != 0) {
+    return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
+  }
+  const auto deadline = Clock::now() + patience;
+  user_regs_struct registers{};
+  // ESRCH: not stopped yet (or gone; then so is the wait at the deadline).
+  while (ptrace(PTRACE_GETREGS, tid, nullptr, &registers) != 0) {
+    if (errno != ESRCH) {
+      return Error{ErrorCode::io, 0,
+                   fmt::format("cannot read registers of thread {}: {}", tid, errno_text(errno))};
+    }
+    if (Clock::now() >= deadline) {
+      return Error{ErrorCode::not_stopped, 0,
+                   fmt::format("thread {} did not stop within {} ms", tid, patience.count())};
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+  ptrace(PTRACE_DETACH, tid, nullptr, signal_to_deliver(tid));
+  return registers;
+}
+
+}  // namespace
+
+Result<user_regs_struct> copy_registers_stopped(pid_t pid, pid_t tid, std::chrono::milliseconds patience) {
+  std::optional<Result<user_regs_struct>> result;
+  try {
+    const ScopedSignalsBlocked blocked;
+    pid_t tracer_tid = 0;
+    std::thread tracer([&] {
+      tracer_tid = gettid();
+      result.emplace(trace(pid, tid, patience));
+    });
+    tracer.join();
+    // join() returns while the kernel is still taking the tracer apart; only then is everything let go.
+    while (tgkill(getpid(), tracer_tid, 0) == 0) sched_yield();
+  } catch (const std::system_error& failure) {
+    return Error{ErrorCode::not_stopped, 0,
+                 fmt::format("cannot start a thread to stop thread {}: {}", tid, failure.what())};
+  }
+  return std::move(*result);
+}
+
+}  // namespace coppice::inspect
