@@ -1,0 +1,310 @@
+"""libcoppice-inspect, lent GDB's memory, registers and thread list.
+
+Everything that the commands show comes from here, so GDB, gltop and gldump show one snapshot.
+The structures repeat inspect/capi/coppice_inspect.h.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+
+import gdb
+
+ABI_VERSION = 1
+FRAMES, SYMBOLS = 1, 2
+
+# DWARF numbers 0 to 16 of x86-64 in GDB's names.
+REGISTERS = ("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip").split()
+
+SONAME = "libcoppice-inspect.so.0"
+PAGE = 4096
+
+
+class _Read(ctypes.Structure):
+    _fields_ = [("address", ctypes.c_uint64), ("size", ctypes.c_uint64),
+                ("into", ctypes.c_void_p), ("got", ctypes.c_uint64)]
+
+
+_READ = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.POINTER(_Read), ctypes.c_uint64)
+
+
+class _Lender(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_uint64), ("user", ctypes.c_void_p), ("read", _READ)]
+
+
+class _Thread(ctypes.Structure):
+    _fields_ = [("tid", ctypes.c_int32), ("known", ctypes.c_uint32),
+                ("registers", ctypes.c_uint64 * len(REGISTERS)), ("name", ctypes.c_char * 32)]
+
+
+class _Auxv(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_uint64), ("value", ctypes.c_uint64)]
+
+
+class _Picture(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_uint64), ("pid", ctypes.c_int32), ("is_core", ctypes.c_int32),
+                ("executable", ctypes.c_char_p), ("command_line", ctypes.c_char_p),
+                ("core", ctypes.c_char_p), ("sysroot", ctypes.c_char_p),
+                ("threads", ctypes.POINTER(_Thread)), ("thread_count", ctypes.c_uint64),
+                ("auxv", ctypes.POINTER(_Auxv)), ("auxv_count", ctypes.c_uint64)]
+
+
+class _Stack(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_uint64), ("start", ctypes.c_uint64), ("stop", ctypes.c_uint64),
+                ("copy", ctypes.c_uint64), ("saved", ctypes.c_uint64),
+                ("bytes", ctypes.c_void_p), ("byte_count", ctypes.c_uint64),
+                ("known", ctypes.c_uint32), ("orphaned", ctypes.c_uint32),
+                ("registers", ctypes.c_uint64 * len(REGISTERS))]
+
+
+class Stack:
+    """The stack of a greenlet that does not run: where it continues, and its saved bytes."""
+
+    def __init__(self, raw):
+        self.start, self.stop, self.copy, self.saved = raw.start, raw.stop, raw.copy, raw.saved
+        self.bytes = ctypes.string_at(raw.bytes, raw.byte_count) if raw.byte_count else b""
+        self.orphaned = bool(raw.orphaned)
+        self.registers = {name: raw.registers[n] for n, name in enumerate(REGISTERS) if raw.known >> n & 1}
+
+
+def _library_candidates():
+    """Where the library may be: named by the user, beside this package in a build or an installation, installed."""
+    named = os.environ.get("COPPICE_INSPECT_LIBRARY")
+    if named:
+        return [named]
+    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    beside = [os.path.join(os.path.dirname(here), "build", "lib")]           # gdb/ of the sources
+    prefix = os.path.normpath(os.path.join(here, "..", "..", ".."))         # PREFIX/share/coppice/gdb
+    beside += [os.path.join(prefix, "lib"), os.path.join(prefix, "lib", "x86_64-linux-gnu"),
+               os.path.join(prefix, "lib64")]
+    loaded = [os.path.dirname(o.filename) for o in gdb.objfiles()
+              if o.filename and os.path.basename(o.filename).startswith("libcoppice.so")]
+    return [os.path.join(d, SONAME) for d in loaded + beside] + [SONAME]
+
+
+_library = None
+
+
+def library():
+    """The loaded library; GdbError with the remedy when there is none."""
+    global _library
+    if _library is not None:
+        return _library
+    tried = []
+    for path in _library_candidates():
+        if os.sep in path and not os.path.exists(path):
+            tried.append(path)
+            continue
+        try:
+            found = ctypes.CDLL(path)
+            break
+        except OSError as problem:
+            tried.append(str(problem))
+    else:
+        raise gdb.GdbError(
+            "Greenlets need %s, which was not found. Build it (ninja -C build coppice-inspect-shared), install "
+            "coppice, or set COPPICE_INSPECT_LIBRARY to its path before starting GDB. Tried: %s."
+            % (SONAME, "; ".join(tried)))
+    found.cpi_abi_version.restype = ctypes.c_uint32
+    if found.cpi_abi_version() != ABI_VERSION:
+        raise gdb.GdbError("%s speaks version %d of the C ABI and these commands version %d: use both from one build."
+                           % (SONAME, found.cpi_abi_version(), ABI_VERSION))
+    found.cpi_last_error.restype = ctypes.c_char_p
+    found.cpi_open.restype = ctypes.c_void_p
+    found.cpi_open.argtypes = [ctypes.POINTER(_Lender)]
+    found.cpi_close.argtypes = [ctypes.c_void_p]
+    found.cpi_stopped.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Picture)]
+    found.cpi_snapshot.restype = ctypes.c_char_p
+    found.cpi_snapshot.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_char_p),
+                                   ctypes.c_uint64, ctypes.c_uint64]
+    found.cpi_stack.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Stack)]
+    _library = found
+    return found
+
+
+def is_core():
+    connection = gdb.selected_inferior().connection
+    return connection is not None and connection.type == "core"
+
+
+def _encoded(text):
+    return text.encode(errors="surrogateescape") if text else None
+
+
+def _auxv():
+    """The auxiliary vector, out of `info auxv`: GDB gives it in no other way, whatever the target."""
+    try:
+        text = gdb.execute("info auxv", to_string=True)
+    except gdb.error:
+        return []
+    lines = re.findall(r"^(\d+)\s+AT_\w+\s.*?\s(0x[0-9a-f]+|\d+)(?: \".*\")?$", text, re.MULTILINE)
+    return [(int(kind), int(value, 0)) for kind, value in lines]
+
+
+def _core_path():
+    found = re.search(r"Local core dump file:\s+`(.*)', file type", gdb.execute("info target", to_string=True))
+    return found.group(1) if found else None
+
+
+@contextlib.contextmanager
+def _selection_kept():
+    """Puts the selected thread and frame back."""
+    thread = gdb.selected_thread()
+    try:
+        level = gdb.selected_frame().level()
+    except gdb.error:
+        level = 0
+    try:
+        yield
+    finally:
+        if thread is not None and thread.is_valid():
+            thread.switch()
+            select_level(level)
+
+
+def select_level(level):
+    """Selects the frame of that level, as far as there are so many."""
+    try:
+        frame = gdb.newest_frame()
+        while frame.level() < level and frame.older() is not None:
+            frame = frame.older()
+        frame.select()
+    except gdb.error:
+        pass  # a thread that runs has no frames
+
+
+def _threads():
+    """Every thread with its registers; none for a thread that runs."""
+    threads = sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1] or t.ptid[2])
+    result = (_Thread * len(threads))()
+    with _selection_kept():
+        for raw, thread in zip(result, threads):
+            raw.tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
+            raw.name = (thread.name or "").encode(errors="replace")[:31]
+            if thread.is_running():
+                continue
+            thread.switch()
+            frame = gdb.newest_frame()
+            for number, name in enumerate(REGISTERS):
+                with contextlib.suppress(gdb.error):
+                    raw.registers[number] = int(frame.read_register(name)) & (1 << 64) - 1
+                    raw.known |= 1 << number
+    return result
+
+
+class Engine:
+    """A session with the library for one inferior. `aside` is a context manager factory that takes overlays away."""
+
+    def __init__(self, aside):
+        self._aside = aside
+        self._failure = None
+        self._stale = True
+        self._shown = {}
+        self._inferior = gdb.selected_inferior()
+        self._lender = _Lender(ctypes.sizeof(_Lender), None, _READ(self._read))
+        self._library = library()
+        self._session = self._library.cpi_open(ctypes.byref(self._lender))
+        if not self._session:
+            raise gdb.GdbError(self._last_error())
+
+    def close(self):
+        if self._session:
+            self._library.cpi_close(self._session)
+            self._session = None
+
+    def forget(self):
+        """The target ran or was written to: what was read is no longer true."""
+        self._stale = True
+
+    def snapshot(self, what=0, ids=(), max_frames=0):
+        """The library's JSON snapshot, kept until the target runs."""
+        self._refresh()
+        key = (what, tuple(ids), max_frames)
+        if key not in self._shown:
+            array = (ctypes.c_char_p * len(ids))(*[i.encode() for i in ids])
+            with self._lending():
+                text = self._library.cpi_snapshot(self._session, what, array, len(ids), max_frames)
+            if text is None:
+                raise gdb.GdbError(self._last_error())
+            self._shown[key] = json.loads(text)
+        return self._shown[key]
+
+    def stack(self, identifier):
+        """The Stack of a suspended or orphaned greenlet."""
+        self._refresh()
+        raw = _Stack(size=ctypes.sizeof(_Stack))
+        with self._lending():
+            failed = self._library.cpi_stack(self._session, identifier.encode(), ctypes.byref(raw))
+        if failed:
+            raise gdb.GdbError(self._last_error())
+        return Stack(raw)
+
+    def _last_error(self):
+        return self._library.cpi_last_error().decode(errors="replace")
+
+    def _refresh(self):
+        if not self._stale:
+            return
+        if not self._inferior.pid:
+            raise gdb.GdbError("There is no process and no core file.")
+        if gdb.selected_thread() is not None and gdb.selected_thread().is_running():
+            raise gdb.GdbError("The program is running: stop it first (interrupt).")
+        self._shown.clear()
+        picture = _Picture(size=ctypes.sizeof(_Picture), pid=self._inferior.pid, is_core=is_core())
+        picture.executable = _encoded(gdb.current_progspace().filename)
+        picture.core = _encoded(_core_path()) if picture.is_core else None
+        sysroot = gdb.parameter("sysroot")
+        picture.sysroot = None if sysroot.startswith("target:") else _encoded(sysroot)
+        threads = _threads()
+        pairs = _auxv()
+        auxv = (_Auxv * len(pairs))(*pairs)
+        picture.threads, picture.thread_count = threads, len(threads)
+        picture.auxv, picture.auxv_count = auxv, len(auxv)
+        with self._lending():
+            failed = self._library.cpi_stopped(self._session, ctypes.byref(picture))
+        if failed:
+            raise gdb.GdbError(self._last_error())
+        self._stale = False
+
+    @contextlib.contextmanager
+    def _lending(self):
+        """Around each call into the library: overlays are out of the way, and what a callback raised comes out here."""
+        self._failure = None
+        with self._aside():
+            yield
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _read(self, _user, reads, count):
+        try:
+            for i in range(count):
+                read = reads[i]
+                read.got = self._read_some(read.address, read.size, read.into)
+            return 0
+        except BaseException as problem:  # whatever passed through C would look like success
+            self._failure = problem
+            return -1
+
+    def _read_some(self, address, size, into):
+        """Copies the leading readable bytes; returns how many."""
+        try:
+            ctypes.memmove(into, bytes(self._inferior.read_memory(address, size)), size)
+            return size
+        except gdb.error:
+            pass
+        # GDB says only that something in the range is unreadable: go page by page, then halve.
+        got = 0
+        while got < size:
+            piece = min(size - got, PAGE - (address + got) % PAGE)
+            if piece == size and piece == 1:
+                return got
+            if piece == size:
+                piece = size // 2
+            more = self._read_some(address + got, piece, into + got)
+            got += more
+            if more < piece:
+                break
+        return got
