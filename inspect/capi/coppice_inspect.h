@@ -4,17 +4,17 @@
  *   struct cpi_session* session = cpi_open(&lender);
  *   cpi_stopped(session, &picture);                  // at every stop: threads, registers, auxv
  *   const char* json = cpi_snapshot(session, ...);   // DESIGN.md, "Contracts"
- *   cpi_stack(session, "7", &stack);                 // what `greenlet 7` lays over the stack
+ *   cpi_stack_of(session, "7", &stack);                 // what `greenlet 7` lays over the stack
  *   cpi_close(session);
  *
- * The lender gives memory by a callback and everything else as plain data; the library finds the modules in that
- * memory itself (auxiliary vector, program headers, the dynamic linker's list). It opens no file of the target's but
- * the modules' own ELF files, never writes, and never throws across this boundary.
+ * The lender gives memory by a callback and everything else as plain data; the library finds the modules in
+ * that memory itself (auxiliary vector, program headers, the dynamic linker's list). It opens no file of the
+ * target's but the modules' own ELF files, never writes, and never throws across this boundary.
  *
  * Errors: functions that can fail return NULL or a negative number; cpi_last_error() then has a sentence.
  * Threads: one thread at a time per session. Strings are UTF-8, ending in NUL.
- * Compatibility: structs that the caller fills begin with their size, so that both sides may be of different versions;
- * fields are only ever added at the end. cpi_abi_version() changes only when a meaning changes.
+ * Compatibility: structs that the caller fills begin with their size, so that both sides may be of different
+ * versions; fields are only ever added at the end. cpi_abi_version() changes only when a meaning changes.
  */
 #ifndef COPPICE_INSPECT_H
 #define COPPICE_INSPECT_H
@@ -46,9 +46,9 @@ struct cpi_read {
 struct cpi_lender {
   uint64_t size; /* sizeof(struct cpi_lender) */
   void* user;    /* handed to every callback */
-  /* Fulfils each of `count` reads as far as possible; unreadable memory is no error, only a short `got`. Must give
-   * the target's own bytes, not those of an overlay. Returns 0, or -1 when the lender itself failed: then nothing
-   * of the batch counts. */
+  /* Fulfils each of `count` reads as far as possible; unreadable memory is no error, only a short `got`. Must
+   * give the target's own bytes, not those of an overlay. Returns 0, or -1 when the lender itself failed:
+   * then nothing of the batch counts. */
   int32_t (*read)(void* user, struct cpi_read* reads, uint64_t count);
 };
 
@@ -56,7 +56,7 @@ struct cpi_thread {
   int32_t tid;    /* as the debugger's target names it */
   uint32_t known; /* bit n: registers[n] is known; 0: no registers (the thread runs) */
   uint64_t registers[CPI_REGISTERS];
-  char name[32];  /* may be empty */
+  char name[32]; /* may be empty */
 };
 
 struct cpi_auxv {
@@ -66,8 +66,8 @@ struct cpi_auxv {
 
 /* The target at one stop. Everything is copied. */
 struct cpi_picture {
-  uint64_t size;  /* sizeof(struct cpi_picture) */
-  int32_t pid;    /* 0 when unknown */
+  uint64_t size; /* sizeof(struct cpi_picture) */
+  int32_t pid;   /* 0 when unknown */
   int32_t is_core;
   const char* executable;   /* path of the main program's file; may be NULL */
   const char* command_line; /* may be NULL */
@@ -106,18 +106,19 @@ CPI_API const char* cpi_last_error(void);
 CPI_API struct cpi_session* cpi_open(const struct cpi_lender* lender);
 CPI_API void cpi_close(struct cpi_session* session);
 
-/* Tells that the target stands as `picture` says; everything read before is forgotten, rules and symbols of modules
- * that are still there are kept. 0, or -1. */
+/* Tells that the target stands as `picture` says; everything read before is forgotten, rules and symbols of
+ * modules that are still there are kept. 0, or -1. */
 CPI_API int32_t cpi_stopped(struct cpi_session* session, const struct cpi_picture* picture);
 
-/* The JSON snapshot. `what`: CPI_* bits. `ids`: the greenlets to walk (ids, hex addresses or unique names), all when
- * `id_count` is 0. `max_frames`: how many frames of each stack to hand out, 0 for all; walks are not shortened by it.
- * The string is valid until the next call on the session. NULL: nothing can be shown. */
-CPI_API const char* cpi_snapshot(struct cpi_session* session, uint32_t what, const char* const* ids, uint64_t id_count,
-                                 uint64_t max_frames);
+/* The JSON snapshot. `what`: CPI_* bits. `ids`: the greenlets to walk (ids, hex addresses or unique names),
+ * all when `id_count` is 0. `max_frames`: how many frames of each stack to hand out, 0 for all; walks are not
+ * shortened by it. The string is valid until the next call on the session. NULL: nothing can be shown. */
+CPI_API const char* cpi_snapshot(struct cpi_session* session, uint32_t what, const char* const* ids,
+                                 uint64_t id_count, uint64_t max_frames);
 
-/* The stack of a suspended or orphaned greenlet, by id, as of the last snapshot. 0, or -1 (unknown, not suspended). */
-CPI_API int32_t cpi_stack(struct cpi_session* session, const char* id, struct cpi_stack* out);
+/* The stack of a suspended or orphaned greenlet, by id, as of the last snapshot. 0, or -1 (unknown, not
+ * suspended). */
+CPI_API int32_t cpi_stack_of(struct cpi_session* session, const char* id, struct cpi_stack* out);
 
 #ifdef __cplusplus
 }

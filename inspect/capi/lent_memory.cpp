@@ -15,7 +15,9 @@ std::size_t clipped(const ReadRequest& request) {
   return request.into.size() - 1 <= room ? request.into.size() : static_cast<std::size_t>(room) + 1;
 }
 
-bool is_large(const ReadRequest& request) { return request.into.size() >= 2 * LentMemory::page_size; }
+bool is_large(const ReadRequest& request) {
+  return request.into.size() >= 2 * LentMemory::page_size;
+}
 
 }  // namespace
 

@@ -11,10 +11,10 @@
 
 namespace coppice::inspect {
 
-/// Reads through cpi_lender::read. A callback into Python costs microseconds whatever it fetches, so small reads are
-/// served from whole pages, which are kept until `forget()`; large ones go straight into the caller's buffer. Each
-/// batch costs at most one callback.
-/// Keeps `page_limit` pages (more only within one batch); when they are full it starts anew.
+/// Reads through cpi_lender::read. A callback into Python costs microseconds whatever it fetches, so small
+/// reads are served from whole pages, which are kept until `forget()`; large ones go straight into the
+/// caller's buffer. Each batch costs at most one callback. Keeps `page_limit` pages (more only within one
+/// batch); when they are full it starts anew.
 class LentMemory final : public Memory {
  public:
   /// `lender` is copied; its `user` must outlive this object.

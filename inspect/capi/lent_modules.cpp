@@ -21,7 +21,8 @@ constexpr std::size_t longest_path = 4'096;
 constexpr std::uint64_t largest_module = std::uint64_t{1} << 40;
 constexpr Address page_mask = ~Address{4095};
 
-/// <link.h>'s r_debug as it lies in a 64-bit target; `next` exists from version 2 on (further dlmopen namespaces).
+/// <link.h>'s r_debug as it lies in a 64-bit target; `next` exists from version 2 on (further dlmopen
+/// namespaces).
 struct RemoteDebug {
   std::int32_t version;
   std::int32_t padding;

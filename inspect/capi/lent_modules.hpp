@@ -1,7 +1,8 @@
 // Finding a target's modules with nothing but its memory and its auxiliary vector.
 //
-//   AT_PHDR ──► program headers of the executable ──► PT_DYNAMIC ──► DT_DEBUG ──► r_debug ──► link_map ──► ...
-//   AT_SYSINFO_EHDR ──► the vdso                                      (glibc's <link.h>; musl's is the same)
+//   AT_PHDR ──► program headers of the executable ──► PT_DYNAMIC ──► DT_DEBUG ──► r_debug ──► link_map ──►
+//   ... AT_SYSINFO_EHDR ──► the vdso                                      (glibc's <link.h>; musl's is the
+//   same)
 #pragma once
 
 #include <span>

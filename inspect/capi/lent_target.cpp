@@ -20,7 +20,9 @@ constexpr std::uint64_t most_auxv = 1'000;
 
 static_assert(CPI_REGISTERS == x86_64::register_count);
 
-std::string text_or_empty(const char* text) { return text != nullptr ? text : ""; }
+std::string text_or_empty(const char* text) {
+  return text != nullptr ? text : "";
+}
 
 ThreadRegisters registers_of(const cpi_thread& thread) {
   ThreadRegisters result;
@@ -35,8 +37,8 @@ ThreadRegisters registers_of(const cpi_thread& thread) {
 }  // namespace
 
 Result<void> LentTarget::set(const cpi_picture& picture) {
-  if (picture.size < sizeof picture || picture.thread_count > most_threads || picture.auxv_count > most_auxv ||
-      (picture.thread_count != 0 && picture.threads == nullptr) ||
+  if (picture.size < sizeof picture || picture.thread_count > most_threads ||
+      picture.auxv_count > most_auxv || (picture.thread_count != 0 && picture.threads == nullptr) ||
       (picture.auxv_count != 0 && picture.auxv == nullptr)) {
     return Error{ErrorCode::bad_argument, 0, "the debugger's picture of the target makes no sense"};
   }

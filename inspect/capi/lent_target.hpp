@@ -10,10 +10,10 @@
 
 namespace coppice::inspect {
 
-/// The target as of the last cpi_stopped. Modules are found in memory; their files are opened at the paths that
-/// the target's dynamic linker knows, below the sysroot first, and used only when they are the mapped ones;
-/// otherwise (other machine, deleted, replaced) an image is made from memory. There is no memory map: a debugger
-/// has none for every kind of target, and nothing on the path needs it.
+/// The target as of the last cpi_stopped. Modules are found in memory; their files are opened at the paths
+/// that the target's dynamic linker knows, below the sysroot first, and used only when they are the mapped
+/// ones; otherwise (other machine, deleted, replaced) an image is made from memory. There is no memory map: a
+/// debugger has none for every kind of target, and nothing on the path needs it.
 class LentTarget final : public Target {
  public:
   explicit LentTarget(const cpi_lender& lender) : memory_(lender) {}
