@@ -119,7 +119,7 @@ def library():
     found.cpi_snapshot.restype = ctypes.c_char_p
     found.cpi_snapshot.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_char_p),
                                    ctypes.c_uint64, ctypes.c_uint64]
-    found.cpi_stack.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Stack)]
+    found.cpi_stack_of.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.POINTER(_Stack)]
     _library = found
     return found
 
@@ -236,7 +236,7 @@ class Engine:
         self._refresh()
         raw = _Stack(size=ctypes.sizeof(_Stack))
         with self._lending():
-            failed = self._library.cpi_stack(self._session, identifier.encode(), ctypes.byref(raw))
+            failed = self._library.cpi_stack_of(self._session, identifier.encode(), ctypes.byref(raw))
         if failed:
             raise gdb.GdbError(self._last_error())
         return Stack(raw)
