@@ -127,7 +127,8 @@ struct coppice_debug_table {
   uint32_t table_size;          /* sizeof this struct in the runtime */
   uint32_t machine;             /* ELF e_machine: 62 x86-64 */
   uint32_t event_size;          /* sizeof(struct coppice_event) */
-  uint64_t resume_pc;           /* where every suspended greenlet continues, its sp being `start` */
+  uint64_t resume_pc;           /* where every suspended greenlet continues, its sp being `start`. This and the next
+                                   two are 0 until the runtime is first used: then there are no greenlets either */
   uint64_t entry_start;         /* [start, end) of the entry function, the outermost frame of a greenlet */
   uint64_t entry_end;
   /* Where the resume context's registers lie: entry n is the offset from `start` of DWARF register n's saved value,
@@ -142,6 +143,7 @@ struct coppice_debug_table {
   struct coppice_debug_clock clock_recent; /* taken again now and then; two distant pairs give the tick rate */
   uint64_t ticks_per_second;    /* 0 when unknown */
   uint64_t runtime_version;     /* major << 32 | minor << 16 | patch */
+  uint64_t clock_version;       /* odd while clock_recent and ticks_per_second change */
 };
 
 extern struct coppice_debug_table coppice_debug_table;

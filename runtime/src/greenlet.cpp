@@ -1,0 +1,203 @@
+// The public interface: checks its arguments, then leaves the work to transfer.cpp and lifetime.cpp.
+#include "coppice/greenlet.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "recorder.hpp"
+#include "ticks_x86_64.hpp"
+#include "transfer.hpp"
+
+namespace coppice {
+
+using namespace internal;  // NOLINT(google-build-using-namespace): this file is the bridge between the two
+
+namespace {
+
+coppice_greenlet* checked(coppice_greenlet* block) {
+  if (block == nullptr) throw GreenletError("empty greenlet handle");
+  return block;
+}
+
+/// This thread's state, if `block` belongs to it and it may switch now.
+ThreadState& state_for_switch(coppice_greenlet* block) {
+  ThreadState& state = thread_state();
+  const ThreadState* owner = checked(block)->thread.load(std::memory_order_relaxed);
+  if (owner != &state) [[unlikely]] {
+    throw GreenletError(owner == nullptr ? "cannot switch to a greenlet of a thread that has exited"
+                                         : "cannot switch to a greenlet of another thread");
+  }
+  if (state.in_hook) [[unlikely]]
+    throw GreenletError("a switch hook cannot switch");
+  return state;
+}
+
+char* copy_of(std::string_view text) {
+  if (text.empty()) return nullptr;
+  auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
+  if (copy == nullptr) throw std::bad_alloc();
+  std::memcpy(copy, text.data(), text.size());
+  copy[text.size()] = '\0';
+  return copy;
+}
+
+std::any throw_into(coppice_greenlet* block, std::exception_ptr exception, const void* caller) {
+  ThreadState& state = state_for_switch(block);
+  if (!exception) throw GreenletError("no exception to throw");
+  if (state.ring != nullptr) {
+    const Changing changing(state.version);
+    record(state, COPPICE_EVENT_THROW, block->id, reinterpret_cast<std::uintptr_t>(caller), 0, ticks());
+  }
+  state.transfer.exception = std::move(exception);
+  return hand_over(state, block);
+}
+
+}  // namespace
+
+Greenlet::Greenlet(const Greenlet& other) noexcept : block_(other.block_) {
+  if (block_ != nullptr) add_reference(block_);
+}
+Greenlet::Greenlet(Greenlet&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+Greenlet& Greenlet::operator=(const Greenlet& other) noexcept {
+  Greenlet copy(other);
+  std::swap(block_, copy.block_);
+  return *this;
+}
+Greenlet& Greenlet::operator=(Greenlet&& other) noexcept {
+  Greenlet taken(std::move(other));
+  std::swap(block_, taken.block_);
+  return *this;
+}
+Greenlet::~Greenlet() {
+  release(block_);
+}
+
+Greenlet Greenlet::share(coppice_greenlet* block) noexcept {
+  Greenlet handle;
+  handle.block_ = block;
+  if (block != nullptr) add_reference(block);
+  return handle;
+}
+
+std::any Greenlet::switch_to(std::any value) const {
+  ThreadState& state = state_for_switch(block_);
+  state.transfer.value = std::move(value);
+  return hand_over(state, block_);
+}
+
+[[gnu::noinline]] std::any Greenlet::throw_in(std::exception_ptr exception) const {
+  return throw_into(block_, std::move(exception), __builtin_return_address(0));
+}
+
+[[gnu::noinline]] std::any Greenlet::kill() const {
+  return throw_into(block_, std::make_exception_ptr(GreenletExit()), __builtin_return_address(0));
+}
+
+Greenlet Greenlet::parent() const {
+  return share(checked(block_)->parent);
+}
+
+void Greenlet::set_parent(const Greenlet& parent) const {
+  coppice_greenlet* const self = checked(block_);
+  coppice_greenlet* const wanted = checked(parent.block_);
+  if (self->main()) throw GreenletError("a main greenlet has no parent");
+  const ThreadState* const state = &thread_state();
+  if (self->thread.load(std::memory_order_relaxed) != state ||
+      wanted->thread.load(std::memory_order_relaxed) != state) {
+    throw GreenletError("a greenlet and its parent must belong to this thread");
+  }
+  for (const coppice_greenlet* each = wanted; each != nullptr; each = each->parent) {
+    if (each == self) throw GreenletError("a greenlet cannot be its own ancestor");
+  }
+  add_reference(wanted);
+  coppice_greenlet* former = nullptr;
+  {
+    const Changing changing(self->version);
+    former = std::exchange(self->parent, wanted);
+  }
+  release(former);
+}
+
+bool Greenlet::started() const noexcept {
+  return block_ != nullptr && block_->started();
+}
+bool Greenlet::finished() const noexcept {
+  return block_ != nullptr && block_->finished();
+}
+bool Greenlet::active() const noexcept {
+  return started() && !finished();
+}
+bool Greenlet::is_main() const noexcept {
+  return block_ != nullptr && block_->main();
+}
+bool Greenlet::is_current() const noexcept {
+  return block_ != nullptr && thread_state_or_null != nullptr && thread_state_or_null->current == block_;
+}
+std::uint64_t Greenlet::id() const noexcept {
+  return block_ != nullptr ? block_->id : 0;
+}
+
+std::string Greenlet::name() const {
+  const char* name = checked(block_)->name;
+  return name != nullptr ? name : "";
+}
+
+void Greenlet::set_name(std::string_view name) const {
+  checked(block_);
+  char* text = copy_of(name);
+  {
+    const Changing changing(block_->version);
+    std::swap(block_->name, text);
+  }
+  std::free(text);
+}
+
+namespace detail {
+
+[[gnu::noinline]] Greenlet spawn(Function function, std::string_view name) {
+  const void* const caller = __builtin_return_address(0);
+  if (!function) throw GreenletError("a greenlet needs a function to run");
+  ThreadState& state = thread_state();
+  auto heap = std::make_unique<Function>(std::move(function));
+  std::unique_ptr<char, decltype(&std::free)> text(copy_of(name), std::free);
+  coppice_greenlet* const block = take_block(state, COPPICE_STATE_UNSTARTED);
+  add_reference(state.current);
+  {
+    const Changing changing(block->version);
+    block->parent = state.current;
+    block->function = heap.release();
+    block->name = text.release();
+    block->spawn_pc = caller;
+    block->spawner = state.current->id;
+  }
+  if (state.ring != nullptr) {
+    const Changing changing(state.version);
+    record(state, COPPICE_EVENT_SPAWN, block->id, reinterpret_cast<std::uintptr_t>(caller), 0, ticks());
+  }
+  return Greenlet::share(block);
+}
+
+}  // namespace detail
+
+Greenlet current() {
+  return Greenlet::share(thread_state().current);
+}
+Greenlet main_greenlet() {
+  return Greenlet::share(thread_state().main);
+}
+
+void waiting_on(const char* kind, std::uint64_t value) noexcept {
+  if (kind == nullptr && thread_state_or_null == nullptr) return;
+  coppice_greenlet& self = *thread_state().current;
+  const Changing changing(self.version);
+  self.waiting_kind = kind;
+  self.waiting_value = kind != nullptr ? value : 0;
+}
+
+std::function<void(const SwitchEvent&)> set_switch_hook(std::function<void(const SwitchEvent&)> hook) {
+  return std::exchange(thread_state().hook, std::move(hook));
+}
+
+}  // namespace coppice

@@ -1,0 +1,29 @@
+// When greenlets end: counting references, killing what nobody holds, what a thread leaves behind.
+#pragma once
+
+#include "thread_state.hpp"
+
+namespace coppice::internal {
+
+inline void add_reference(coppice_greenlet* block) noexcept {
+  block->references.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Gives up one reference to `block` (or nothing, if it is nullptr). The last one ends a suspended greenlet
+/// by GreenletExit: at once in its own thread, at its next switch from another. What it throws then is
+/// discarded.
+[[gnu::visibility("hidden")]] void release(coppice_greenlet* block) noexcept;
+
+/// After a switch: looks after the greenlet that was left, and after those dropped by other threads.
+[[gnu::visibility("hidden")]] void settle(ThreadState& state) noexcept;
+
+/// Whether settle() has anything to do.
+inline bool unsettled(const ThreadState& state) noexcept {
+  return state.origin->finished() || state.origin->references.load(std::memory_order_relaxed) == 0 ||
+         state.dropped_elsewhere.load(std::memory_order_relaxed);
+}
+
+/// The thread exits: its suspended greenlets become orphaned, and all of them belong to no thread.
+[[gnu::visibility("hidden")]] void abandon_greenlets(ThreadState& state) noexcept;
+
+}  // namespace coppice::internal

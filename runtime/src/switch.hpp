@@ -1,0 +1,28 @@
+// Moving from one greenlet to another: the exchange of stack bytes, and nothing else.
+#pragma once
+
+#include <cstdint>
+
+#include "thread_state.hpp"
+
+namespace coppice::internal {
+
+/// What became of a switch. The assembly knows these numbers.
+enum class Outcome : std::uint64_t {
+  switched = 1,   ///< the target ran, and later someone switched back
+  starts = 2,     ///< only between coppice_depart and the assembly
+  no_memory = 3,  ///< for the slices to be saved; nothing has changed
+  off_stack = 4,  ///< the caller does not run on its thread's own stack; nothing has changed
+  no_stack = 5,   ///< too little stack is left for a new greenlet; nothing has changed
+};
+
+/// Leaves the current greenlet for `target` (alive, of this thread, not the current one). Returns when
+/// someone switches back, or at once when it could not be done. A current greenlet already marked finished is
+/// not saved.
+[[gnu::visibility("hidden")]] Outcome exchange(ThreadState& state, coppice_greenlet* target) noexcept;
+
+/// Completes the slices of all suspended greenlets but main that still have bytes on the stack. False: no
+/// memory for some.
+[[gnu::visibility("hidden")]] bool save_all(ThreadState& state) noexcept;
+
+}  // namespace coppice::internal
