@@ -6,22 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "inspect/symbols/source_frame.hpp"
 #include "inspect/target/target.hpp"
 
 namespace coppice::inspect {
 
 class Worker;
 
-/// One source-level frame at an address. Empty strings and 0 mean unknown.
-struct SourceFrame {
-  std::string function;  ///< demangled
-  std::string file;
-  std::uint32_t line = 0;
-  bool inlined = false;  ///< inlined into the next SourceFrame
-};
-
-/// What is known about an address, innermost inlined frame first. Never empty: without any symbol it is one frame
-/// with an empty function, which views print as module+0xoffset.
+/// What is known about an address, innermost inlined frame first. Never empty: without any symbol it is one
+/// frame with an empty function, which views print as module+0xoffset.
 struct SymbolizedAddress {
   const Module* module = nullptr;  ///< null: in no module
   std::uint64_t offset = 0;        ///< ELF virtual address of the looked-up pc
