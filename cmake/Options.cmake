@@ -6,7 +6,8 @@ endif()
 
 add_library(coppice_options INTERFACE)
 target_include_directories(coppice_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(coppice_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wextra-semi)
+target_compile_options(coppice_options INTERFACE -Wall -Wextra -Wshadow
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Wextra-semi>)
 if(COPPICE_WERROR)
   target_compile_options(coppice_options INTERFACE -Werror)
 endif()
