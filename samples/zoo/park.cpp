@@ -114,7 +114,7 @@ void note_without_stack(const Greenlet& greenlet, const char* state) {
 }
 
 bool announce(int fd) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> out(::fdopen(::dup(fd), "w"), std::fclose);
+  const std::unique_ptr<FILE, int (*)(FILE*)> out(::fdopen(fd, "w"), std::fclose);
   if (!out) return false;
   std::uintptr_t bias = 0;
   dl_iterate_phdr(load_bias, &bias);
