@@ -129,6 +129,11 @@ def is_core():
     return connection is not None and connection.type == "core"
 
 
+def tid_of(thread):
+    """The thread's number as its target names it."""
+    return thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
+
+
 def _encoded(text):
     return text.encode(errors="surrogateescape") if text else None
 
@@ -177,11 +182,11 @@ def select_level(level):
 
 def _threads():
     """Every thread with its registers; none for a thread that runs."""
-    threads = sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1] or t.ptid[2])
+    threads = sorted(gdb.selected_inferior().threads(), key=tid_of)
     result = (_Thread * len(threads))()
     with _selection_kept():
         for raw, thread in zip(result, threads):
-            raw.tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
+            raw.tid = tid_of(thread)
             raw.name = (thread.name or "").encode(errors="replace")[:31]
             if thread.is_running():
                 continue

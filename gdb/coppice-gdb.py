@@ -1,0 +1,16 @@
+"""What GDB sources: by itself beside libcoppice.so (auto-load), or by `source .../coppice-gdb.py`."""
+
+import os
+import sys
+
+import gdb
+
+_folder = os.path.dirname(os.path.realpath(__file__))
+if tuple(int(n) for n in gdb.VERSION.split("-")[0].split(".")[:1]) < (12,):
+    raise gdb.GdbError("Coppice needs GDB 12 or newer; this is %s." % gdb.VERSION)
+if _folder not in sys.path:
+    sys.path.insert(0, _folder)
+
+import coppice_gdb  # noqa: E402: found only now
+
+coppice_gdb.load(gdb.current_objfile())

@@ -1,0 +1,16 @@
+"""Coppice for GDB: `info greenlets`, `greenlet N`, and pretty-printers of the runtime's types."""
+
+import gdb
+
+_selection = None
+
+
+def load(objfile=None):
+    """Installs commands and guards once, and the pretty-printers for the objfile."""
+    global _selection
+    from . import commands, guards, printers, selection
+    if _selection is None:
+        _selection = selection.Selection()
+        commands.install(_selection)
+        guards.install(_selection)
+    printers.register(_selection, objfile)

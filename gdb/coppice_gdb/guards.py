@@ -1,0 +1,96 @@
+"""What keeps a selected greenlet and the program that really runs apart.
+
+GDB would let the user step, return or write "in" the greenlet shown, and do it to the thread behind it. Each command
+where the two differ is refused, or begins by letting go of the selection. Commands are caught by hooks (`define
+hook-X`), which also see their aliases; events catch what reaches the program by other ways (MI, other scripts).
+"""
+
+import gdb
+
+# They act on the thread where it really stands, or need the target's own memory.
+LETTING_GO = ("continue step next stepi nexti until advance signal detach disconnect kill run start starti attach "
+              "target core-file file exec-file symbol-file generate-core-file checkpoint restart "
+              "reverse-continue reverse-step reverse-next reverse-stepi reverse-nexti").split()
+# They would change where the thread continues, by the greenlet's frames.
+REFUSED = {
+    "return": "return would pop the thread's frames, not the greenlet's",
+    "jump": "jump would send the thread there, not the greenlet",
+}
+# They may have chosen another thread or frame.
+CHOOSING = ("thread", "inferior", "frame", "down", "up", "select-frame")
+
+_selection = None
+
+
+class Guard(gdb.Command):
+    """What the hooks call: maintenance greenlet-guard (before | after) COMMAND."""
+
+    def __init__(self):
+        super().__init__("maintenance greenlet-guard", gdb.COMMAND_MAINTENANCE)
+
+    def invoke(self, argument, from_tty):
+        when, command = argument.split()
+        if _selection.selected is not None:
+            (_before if when == "before" else _after)(command, _selection.selected)
+
+
+def _before(command, selected):
+    if command in REFUSED:
+        raise gdb.GdbError("Greenlet %s is selected, and %s. Select its thread first (thread %d)."
+                           % (selected.greenlet["id"], REFUSED[command], selected.thread.num))
+    if command == "down" and gdb.selected_frame().level() == selected.bridge.level + 1:
+        raise gdb.GdbError("Bottom (innermost) frame selected; you cannot go down.")
+    if command in LETTING_GO:
+        _selection.deselect()
+
+
+def _after(command, selected):
+    if _selection.check_context() and command in ("frame", "down", "up"):
+        gdb.write("[That is the thread's own frame: greenlet %s is no longer selected]\n" % selected.greenlet["id"])
+        gdb.execute("frame")
+
+
+def _define_hook(command, when):
+    """Defines `hook-COMMAND` or `hookpost-COMMAND`, keeping what the user's own hook does."""
+    name = ("hook-" if when == "before" else "hookpost-") + command
+    call = "maintenance greenlet-guard %s %s" % (when, command)
+    try:
+        text = gdb.execute("show user %s" % name, to_string=True)
+        body = [line[2:] for line in text.splitlines()[1:] if line.strip()]
+    except gdb.error:
+        body = []
+    if call not in body:
+        gdb.execute("define %s\n%s\nend" % (name, "\n".join([call] + body)), to_string=True)
+
+
+def _exists(command):
+    try:
+        gdb.execute("help %s" % command, to_string=True)
+        return True
+    except gdb.error:
+        return False
+
+
+def install(selection):
+    """Hooks and events. Once per GDB."""
+    global _selection
+    _selection = selection
+    Guard()
+    for command in LETTING_GO + list(REFUSED) + ["down"]:
+        if _exists(command):
+            _define_hook(command, "before")
+    for command in CHOOSING:
+        _define_hook(command, "after")
+
+    events = gdb.events
+    events.cont.connect(lambda event: selection.forget())
+    events.stop.connect(lambda event: selection.forget())
+    events.exited.connect(lambda event: selection.forget())
+    events.memory_changed.connect(lambda event: selection.target_changed())
+    events.register_changed.connect(lambda event: selection.target_changed())
+    events.new_objfile.connect(lambda event: selection.target_changed())
+    events.clear_objfiles.connect(lambda event: selection.target_changed())
+    events.inferior_deleted.connect(lambda event: selection.drop_inferior(event.inferior.num))
+    events.before_prompt.connect(selection.check_context)
+    if hasattr(events, "gdb_exiting"):
+        events.gdb_exiting.connect(lambda event: selection.close())

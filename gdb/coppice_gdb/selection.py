@@ -1,0 +1,222 @@
+"""Which greenlet is selected, and everything that must hold while one is.
+
+Selected, nothing but the user's view changes: the program's memory and registers stay as they are. See guards.py
+for the commands that would confuse the two.
+"""
+
+import contextlib
+
+import gdb
+import gdb.unwinder
+
+from . import engine as engine_module
+from .engine import Engine, select_level, tid_of
+from .overlay import SHEAF, Overlay, quietly
+from .unwinder import Bridge, HideThreadFrame, SelectedUnwinder
+
+
+def by_id(greenlets):
+    """In the order of their ids: spawn numbers, or addresses."""
+    return sorted(greenlets, key=lambda g: int(g["id"], 0))
+
+
+class Selected:
+    """The selected greenlet: its entry of the snapshot, its Stack, the thread that stands in for it."""
+
+    def __init__(self, greenlet, stack, thread, bridge, live):
+        self.greenlet, self.stack, self.thread, self.bridge = greenlet, stack, thread, bridge
+        self.live = live  # what really is in [start, start + saved), to notice writes; None for a core
+        self.may_call = gdb.parameter("may-call-functions")
+        self.may_write = gdb.parameter("may-write-memory")
+
+
+class Selection:
+    """The one selection there is, and the engine behind it."""
+
+    def __init__(self):
+        self._overlay = Overlay()
+        self._engines = {}  # inferior number -> Engine
+        self._unwinder = SelectedUnwinder()
+        self._filter = HideThreadFrame(self._unwinder)
+        self._moving = False
+        self.selected = None
+        gdb.unwinder.register_unwinder(None, self._unwinder, replace=True)
+        gdb.frame_filters[self._filter.name] = self._filter
+
+    def engine(self):
+        number = gdb.selected_inferior().num
+        if number not in self._engines:
+            self._engines[number] = Engine(self._overlay.aside)
+        return self._engines[number]
+
+    def forget(self):
+        """The target ran, or changed: nothing read before is true any more."""
+        self.deselect()
+        for engine in self._engines.values():
+            engine.forget()
+
+    def drop_inferior(self, number):
+        engine = self._engines.pop(number, None)
+        if engine is not None:
+            engine.close()
+
+    def thread_of(self, greenlet):
+        """The greenlet's thread, or None."""
+        return next((t for t in gdb.selected_inferior().threads()
+                     if greenlet["tid"] == tid_of(t)), None)
+
+    def running(self):
+        """The greenlet that the selected thread runs, or None."""
+        thread = gdb.selected_thread()
+        return next((g for g in self.engine().snapshot()["greenlets"]
+                     if g["state"] == "running" and thread is not None and self.thread_of(g) == thread), None)
+
+    def current(self):
+        """The selected greenlet, else the one that the selected thread runs, else None."""
+        return self.selected.greenlet if self.selected else self.running()
+
+    def select(self, greenlet):
+        """Makes it what bt, frame, info locals and so on are about. GdbError when it has no stack."""
+        state = greenlet["state"]
+        if state in ("unstarted", "finished"):
+            raise gdb.GdbError("Greenlet %s is %s: it has no stack." % (greenlet["id"], state))
+        thread = self.thread_of(greenlet)
+        if state == "running":
+            if thread is None:
+                raise gdb.GdbError("The thread that runs greenlet %s is gone." % greenlet["id"])
+            self.deselect()
+            thread.switch()
+            select_level(0)
+            return
+        self._select_suspended(greenlet, thread)
+
+    def _select_suspended(self, greenlet, thread):
+        stack = self.engine().stack(greenlet["id"])
+        if len(stack.bytes) < stack.saved:
+            raise gdb.GdbError(
+                "Only %d of the %d saved bytes of greenlet %s can be read, the byte at 0x%x not: GDB would read others "
+                "in their place. gldump shows its frames as far as they are there."
+                % (len(stack.bytes), stack.saved, greenlet["id"], stack.copy + len(stack.bytes)))
+        self.deselect()
+        # Its own thread, so that thread-local variables are right; any for an orphan.
+        host = thread or gdb.selected_thread() or next(iter(gdb.selected_inferior().threads()), None)
+        if host is None:
+            raise gdb.GdbError("There is no thread in whose place greenlet %s could be shown." % greenlet["id"])
+        if host.is_running():
+            raise gdb.GdbError("Thread %s is running: stop it first (interrupt)." % host.num)
+        host.switch()
+        identifier = greenlet["id"]
+        if not self._overlay.has(identifier):
+            with self._quiet_events():
+                self._overlay.load(self._stacks_from(greenlet, stack))
+        live = None if engine_module.is_core() else self._read_live(stack)
+        bridge = self._bridge(stack)
+        self.selected = Selected(greenlet, stack, host, bridge, live)
+        self._overlay.show(identifier, stack.start)
+        quietly("set may-call-functions off")
+        if gdb.parameter("non-stop"):
+            quietly("set may-write-memory off")  # a write could not be taken back before a thread sees it
+        self._unwinder.bridge = bridge
+        self._filter.enabled = True
+        gdb.invalidate_cached_frames()
+        select_level(bridge.level + 1)
+        if gdb.selected_frame().level() <= bridge.level:
+            self.deselect()
+            raise gdb.GdbError("GDB cannot show greenlet %s: its frames could not be built." % identifier)
+
+    def _stacks_from(self, greenlet, stack):
+        """The greenlet and those after it: adding a file is slow, showing another section of it is not."""
+        yield greenlet["id"], stack.bytes
+        everyone = by_id(self.engine().snapshot()["greenlets"])
+        at = next(i for i, g in enumerate(everyone) if g["id"] == greenlet["id"])
+        for other in [g for g in everyone[at + 1:] if g["state"] in ("suspended", "orphaned")][:SHEAF]:
+            with contextlib.suppress(gdb.GdbError):  # a bad one is told when it is asked for
+                yield other["id"], self.engine().stack(other["id"]).bytes
+
+    def _bridge(self, stack):
+        frame = gdb.newest_frame()
+        while frame.type() == gdb.INLINE_FRAME and frame.older() is not None:
+            frame = frame.older()
+        pc, sp = (int(frame.read_register(r)) & Bridge.MASK for r in ("rip", "rsp"))
+        return Bridge(frame.level(), pc, sp, stack.registers)
+
+    def deselect(self):
+        """Back to the thread itself. Safe at any time, also while the program runs."""
+        chosen, self.selected = self.selected, None
+        if chosen is None:
+            return
+        self._unwinder.bridge = None
+        self._filter.enabled = False
+        self._overlay.hide()
+        quietly("set may-call-functions %s" % ("on" if chosen.may_call else "off"))
+        if gdb.parameter("may-write-memory") != chosen.may_write:
+            quietly("set may-write-memory %s" % ("on" if chosen.may_write else "off"))
+        gdb.invalidate_cached_frames()
+
+    def check_context(self):
+        """Lets go when the user has gone to another thread, or to the thread's own newest frame."""
+        chosen = self.selected
+        if chosen is None:
+            return False
+        with contextlib.suppress(gdb.error):
+            if gdb.selected_thread() == chosen.thread and gdb.selected_frame().level() > chosen.bridge.level:
+                return False
+        self.deselect()
+        return True
+
+    def _read_live(self, stack):
+        if not stack.saved:
+            return b""
+        with self._overlay.aside():
+            try:
+                return bytes(gdb.selected_inferior().read_memory(stack.start, stack.saved))
+            except gdb.error:
+                raise gdb.GdbError("The stack at 0x%x cannot be read." % stack.start) from None
+
+    def move_writes(self):
+        """After a write: what reached the live stack below the overlay belongs in the greenlet's saved copy."""
+        chosen = self.selected
+        if chosen is None or chosen.live is None or self._moving:
+            return
+        stack, inferior = chosen.stack, gdb.selected_inferior()
+        now = self._read_live(stack)
+        changed = [i for i, (a, b) in enumerate(zip(chosen.live, now)) if a != b]
+        if not changed:
+            return
+        low, high = changed[0], changed[-1] + 1
+        saved = bytearray(stack.bytes)
+        for i in changed:
+            saved[i] = now[i]
+        stack.bytes = bytes(saved)
+        level = gdb.selected_frame().level()
+        with self._quiet_events():
+            with self._overlay.aside():
+                inferior.write_memory(stack.start + low, chosen.live[low:high])
+                inferior.write_memory(stack.copy + low, stack.bytes[low:high])
+            self.engine().forget()
+            self._overlay.load([(chosen.greenlet["id"], stack.bytes)])
+        self._overlay.show(chosen.greenlet["id"], stack.start)
+        gdb.invalidate_cached_frames()
+        select_level(level)
+
+    @contextlib.contextmanager
+    def _quiet_events(self):
+        """What happens inside is our own doing, no news about the target."""
+        self._moving = True
+        try:
+            yield
+        finally:
+            self._moving = False
+
+    def target_changed(self):
+        """Memory, registers or modules changed by the user or the program."""
+        if not self._moving:
+            self.move_writes()
+            for engine in self._engines.values():
+                engine.forget()
+
+    def close(self):
+        self.deselect()
+        self._overlay.close()
+        for number in list(self._engines):
+            self.drop_inferior(number)

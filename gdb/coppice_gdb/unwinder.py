@@ -1,0 +1,118 @@
+"""The unwinder and the frame filter by which GDB's own commands show a greenlet.
+
+    level k      the thread's newest frame, claimed by SelectedUnwinder, hidden by HideThreadFrame
+    level k + 1  where the greenlet continues: from here on GDB's own CFI does everything
+
+k is 0, or more when the thread stands in inlined code.
+"""
+
+import re
+
+import gdb
+import gdb.unwinder
+from gdb.FrameDecorator import FrameDecorator
+
+
+class _FrameId:
+    """A class of our own, since gdb.unwinder.FrameId came with GDB 14."""
+
+    def __init__(self, sp, pc):
+        self.sp, self.pc = sp, pc
+
+
+class SelectedUnwinder(gdb.unwinder.Unwinder):
+    """Makes the selected greenlet the caller of the thread's newest frame. `bridge` is a Bridge, or None.
+
+    Nothing here may call gdb.execute: GDB is in the middle of building frames.
+    """
+
+    def __init__(self):
+        super().__init__("coppice-greenlet")
+        self.bridge = None
+
+    def __call__(self, pending):
+        bridge = self.bridge
+        if bridge is None or pending.level() > bridge.level:
+            return None
+        if int(pending.read_register("rsp")) & bridge.MASK != bridge.sp:
+            return None
+        if int(pending.read_register("rip")) & bridge.MASK != bridge.pc:
+            return None
+        info = pending.create_unwind_info(bridge.frame_id)
+        for name, value in bridge.registers.items():
+            info.add_saved_register(name, value)
+        for name in ("fs_base", "gs_base"):  # the thread's, for thread-local variables
+            value = pending.read_register(name)
+            if not value.is_optimized_out:
+                info.add_saved_register(name, value)
+        return info
+
+
+class Bridge:
+    """From a thread's newest frame, by its level, pc and sp, to where a greenlet continues."""
+
+    MASK = (1 << 64) - 1
+
+    def __init__(self, level, pc, sp, registers):
+        self.level, self.pc, self.sp = level, pc, sp
+        self.registers = {name: gdb.Value(value) for name, value in registers.items()}
+        # Lower than any stack address, so that GDB takes every frame of the greenlet for an outer one; and no
+        # frame's real id, since the greenlet may have a frame with that very id.
+        self.frame_id = _FrameId(gdb.Value(8), gdb.Value(pc))
+
+
+def without_parameters(name):
+    """`std::function<int (int)>::operator()(int) const` to `std::function<int (int)>::operator()`, as GDB's own bt."""
+    text = re.sub(r"(\s*(const|volatile|noexcept|&&?))+$", "", name)
+    if not text.endswith(")"):
+        return name
+    depth = 0
+    for at in range(len(text) - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(text[at], 0)
+        if depth == 0:
+            bare = text[:at]
+            return text if not bare or bare.endswith(("operator", "::", " ")) else bare
+    return name
+
+
+class _GreenletFrame(FrameDecorator):
+    """Repairs what GDB's stock decorator gets wrong, so that bt looks as it does without filters."""
+
+    def function(self):
+        # The stock one gives the name with its parameters ("f() ()"), and "???" or nothing without a symbol.
+        frame = self.inferior_frame()
+        if frame.type() in (gdb.DUMMY_FRAME, gdb.SIGTRAMP_FRAME):
+            return super().function()
+        return without_parameters(frame.name() or "??")
+
+    def frame_locals(self):
+        # The stock one goes on to the blocks around the function: a lambda would show its maker's locals.
+        frame = self.inferior_frame()
+        shown = super().frame_locals()
+        if shown is None:
+            return None
+        own = set()
+        block = frame.block()
+        while block is not None:
+            own.update((s.name, s.line) for s in block)
+            if block.function is not None:
+                break
+            block = block.superblock
+        return [s for s in shown if (s.symbol().name, s.symbol().line) in own]
+
+
+class HideThreadFrame:
+    """Frame filter: leaves out the frames down to the claimed one. Enabled only while a greenlet is selected."""
+
+    name = "coppice-greenlet"
+    priority = 10_000  # before others, which then see only the greenlet
+
+    def __init__(self, unwinder):
+        self.enabled = False
+        self._unwinder = unwinder
+
+    def filter(self, frames):
+        bridge = self._unwinder.bridge
+        for frame in frames:
+            if bridge is None or frame.inferior_frame().level() > bridge.level:
+                yield _GreenletFrame(frame)

@@ -1,0 +1,156 @@
+// The C ABI on top of Session: every exception ends here, every failure becomes a sentence.
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "inspect/capi/coppice_inspect.h"
+#include "inspect/capi/lent_target.hpp"
+#include "inspect/export/json.hpp"
+#include "inspect/snapshot/session.hpp"
+
+using namespace coppice::inspect;
+
+/// What the opaque handle is.
+struct cpi_session {
+  explicit cpi_session(std::unique_ptr<LentTarget> lent) : target(lent.get()), session(std::move(lent)) {}
+
+  LentTarget* target;  // owned by `session`
+  Session session;
+  std::optional<Snapshot> last;  // since the last cpi_stopped
+  std::string json;              // what cpi_snapshot handed out
+  std::vector<std::byte> bytes;  // what cpi_stack_of handed out
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+/// Runs `body`; what it throws becomes the last error, and `failed` the result.
+template <class Value, class Body>
+Value guarded(Value failed, Body body) noexcept {
+  try {
+    return body();
+  } catch (const std::exception& problem) {
+    last_error = problem.what();
+  } catch (...) {
+    last_error = "unknown failure";
+  }
+  return failed;
+}
+
+template <class Value>
+Value fail(Value failed, std::string message) {
+  last_error = std::move(message);
+  return failed;
+}
+
+Result<void> take(cpi_session& session, const SnapshotOptions& options) {
+  auto taken = session.session.take(options);
+  if (!taken.ok()) return std::move(taken).error();
+  session.last = std::move(*taken);
+  session.last->target.core = session.target->core();
+  return {};
+}
+
+void shorten(Snapshot& snapshot, std::uint64_t max_frames) {
+  for (auto& greenlet : snapshot.greenlets) {
+    if (greenlet.frames.size() > max_frames) greenlet.frames.resize(max_frames);
+  }
+}
+
+}  // namespace
+
+std::uint32_t cpi_abi_version() {
+  return CPI_ABI_VERSION;
+}
+
+const char* cpi_last_error() {
+  return last_error.c_str();
+}
+
+cpi_session* cpi_open(const cpi_lender* lender) {
+  return guarded<cpi_session*>(nullptr, [&]() -> cpi_session* {
+    if (lender == nullptr || lender->size < sizeof *lender || lender->read == nullptr) {
+      return fail(nullptr, "the debugger lends no memory");
+    }
+    return new cpi_session(std::make_unique<LentTarget>(*lender));
+  });
+}
+
+void cpi_close(cpi_session* session) {
+  delete session;
+}
+
+std::int32_t cpi_stopped(cpi_session* session, const cpi_picture* picture) {
+  return guarded(-1, [&] {
+    if (session == nullptr || picture == nullptr) return fail(-1, "no session or no picture");
+    session->last.reset();
+    const auto done = session->target->set(*picture);
+    return done.ok() ? 0 : fail(-1, done.error().message);
+  });
+}
+
+const char* cpi_snapshot(cpi_session* session, std::uint32_t what, const char* const* ids,
+                         std::uint64_t id_count, std::uint64_t max_frames) {
+  return guarded<const char*>(nullptr, [&]() -> const char* {
+    if (session == nullptr || (id_count != 0 && ids == nullptr)) return fail(nullptr, "no session");
+    SnapshotOptions options;
+    options.frames = (what & CPI_FRAMES) != 0;
+    options.symbols = (what & CPI_SYMBOLS) != 0;
+    options.ids.assign(ids, ids + id_count);
+    if (const auto done = take(*session, options); !done.ok()) return fail(nullptr, done.error().message);
+    if (max_frames != 0) shorten(*session->last, max_frames);
+    session->json = to_json(*session->last, {.frames = options.frames});
+    return session->json.c_str();
+  });
+}
+
+std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) {
+  return guarded(-1, [&] {
+    if (session == nullptr || id == nullptr || out == nullptr || out->size < sizeof *out) {
+      return fail(-1, "no session, no id, or no place for the answer");
+    }
+    if (!session->last) {
+      SnapshotOptions options;
+      options.frames = false;
+      if (const auto done = take(*session, options); !done.ok()) return fail(-1, done.error().message);
+    }
+    const auto& all = session->last->greenlets;
+    const auto found = std::ranges::find(all, id, [](const SnapshotGreenlet& g) { return g.greenlet.id; });
+    if (found == all.end()) return fail(-1, fmt::format("no greenlet {}", id));
+    const Greenlet& greenlet = found->greenlet;
+    if (greenlet.state != State::suspended && greenlet.state != State::orphaned) {
+      return fail(-1, fmt::format("greenlet {} is {}: it has no stack of its own", id, name(greenlet.state)));
+    }
+    if (greenlet.error) return fail(-1, greenlet.error->message);
+
+    const Slice& slice = greenlet.slice;
+    if (slice.stop < slice.start || slice.saved > slice.size()) {
+      return fail(-1, fmt::format("greenlet {} has an impossible slice", id));
+    }
+    // Only the saved part: the rest still lies where the debugger sees it anyway.
+    const Slice saved{slice.start, slice.start + slice.saved, slice.copy, slice.saved};
+    const auto bytes = SliceMemory::fetch(saved, session->target->memory());
+    session->bytes.assign(bytes.stack().begin(), bytes.stack().end());
+    out->start = slice.start;
+    out->stop = slice.stop;
+    out->copy = slice.copy;
+    out->saved = slice.saved;
+    out->bytes = reinterpret_cast<const std::uint8_t*>(session->bytes.data());
+    out->byte_count = session->bytes.size();
+    out->orphaned = greenlet.state == State::orphaned ? 1 : 0;
+    out->known = 0;
+    for (unsigned n = 0; n < CPI_REGISTERS; ++n) {
+      out->registers[n] = 0;
+      if (!greenlet.registers.known(n)) continue;
+      out->known |= 1U << n;
+      out->registers[n] = greenlet.registers.get(n);
+    }
+    return 0;
+  });
+}
