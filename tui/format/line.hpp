@@ -45,6 +45,8 @@ struct Line {
   std::vector<Span> spans;
   /// Other than plain: the whole line, to the edge of the screen, has this style, whatever its spans say.
   Style whole = Style::plain;
+  /// The style of the screen from the last span to the edge.
+  Style rest = Style::plain;
 
   Line() = default;
   Line(std::string text, Style style) { add(std::move(text), style); }

@@ -93,9 +93,12 @@ std::string skip(std::string_view text, std::size_t columns) {
   const std::string_view gone = head(text, columns);
   const bool half = width(gone) < columns && gone.size() < text.size();
   text.remove_prefix(gone.size());
-  if (!half) return std::string(text);
-  text.remove_prefix(next_character(text).bytes);
-  return " " + std::string(text);
+  std::string out;
+  if (half) {
+    out = " ";
+    text.remove_prefix(next_character(text).bytes);
+  }
+  return out.append(text);
 }
 
 std::string cut(std::string_view text, std::size_t columns, Charset charset) {

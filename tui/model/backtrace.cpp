@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "inspect/export/text.hpp"
 #include "tui/model/columns.hpp"
-#include "tui/model/sample.hpp"
 
 namespace coppice::tui {
 namespace {
@@ -35,34 +35,38 @@ Line frame_line(const inspect::Frame& frame, std::size_t number, std::size_t num
   return line;
 }
 
-std::string error_text(const inspect::Error& error) {
-  std::string text = fmt::format("{}: {}", inspect::name(error.code), error.message);
-  if (error.address != 0) text += fmt::format(" (at {:#x})", error.address);
-  return text;
+/// The reason that is known best: the walk's own, else the reading's; empty when there is none.
+std::string reason(const inspect::SnapshotGreenlet& greenlet) {
+  if (greenlet.error) return inspect::describe(*greenlet.error);
+  if (greenlet.greenlet.error) return inspect::describe(*greenlet.greenlet.error);
+  return {};
 }
 
-/// The reason that is known best: the walk's own, else the reading's.
-std::string reason(const inspect::SnapshotGreenlet& greenlet, const char* without) {
-  if (greenlet.error) return error_text(*greenlet.error);
-  if (greenlet.greenlet.error) return error_text(*greenlet.greenlet.error);
-  return without;
-}
-
+/// How the backtrace ended, and why; in the words of gldump.
 Line end_line(const inspect::SnapshotGreenlet& greenlet, Charset charset) {
+  const std::string why = reason(greenlet);
+  const std::string because = why.empty() ? "for a reason not recorded" : why;
   switch (greenlet.end) {
     case inspect::End::base:
-      return {"end: base, the outermost frame it owns", Style::dim};
+      // The walk is whole, but something else about the greenlet could not be read.
+      if (!why.empty()) return {printable("base (" + why + ")", charset), Style::warning};
+      return {"base", Style::dim};
     case inspect::End::truncated:
-      return {printable("end: truncated, " + reason(greenlet, "for an unknown reason"), charset),
-              Style::warning};
+      return {printable("truncated: " + because, charset), Style::warning};
     case inspect::End::error:
-      return {printable("end: error, " + reason(greenlet, "of an unknown kind"), charset), Style::bad};
+      return {printable("error: " + because, charset), Style::bad};
     case inspect::End::unwalked:
       break;
   }
-  if (greenlet.greenlet.state == inspect::State::unstarted) return {"not started yet: no stack", Style::dim};
-  if (greenlet.greenlet.state == inspect::State::finished) return {"finished: no stack", Style::dim};
-  return {printable("not walked: " + reason(greenlet, "no reason was given"), charset), Style::warning};
+  if (!why.empty()) return {printable("not walked: " + why, charset), Style::warning};
+  switch (greenlet.greenlet.state) {
+    case inspect::State::unstarted:
+      return {"not started yet: no stack", Style::dim};
+    case inspect::State::finished:
+      return {"finished: no stack", Style::dim};
+    default:
+      return {"not walked", Style::warning};
+  }
 }
 
 }  // namespace
@@ -72,7 +76,8 @@ Line backtrace_title(const inspect::SnapshotGreenlet& greenlet, Charset charset)
   std::string text = "greenlet " + g.id;
   if (!g.name.empty()) text += fmt::format(" \"{}\"", g.name);
   text += fmt::format(", {}{}", g.main ? "main, " : "", inspect::name(g.state));
-  if (const std::string waiting = waiting_text(g); !waiting.empty()) text += ", waiting for " + waiting;
+  if (const std::string waiting = inspect::waiting_text(g); !waiting.empty())
+    text += ", waiting for " + waiting;
   if (g.spawner) text += ", spawned by " + *g.spawner;
   return {printable(text, charset), Style::pane_title};
 }

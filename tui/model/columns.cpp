@@ -7,6 +7,7 @@
 #include <chrono>
 #include <limits>
 
+#include "inspect/export/text.hpp"
 #include "tui/format/units.hpp"
 
 namespace coppice::tui {
@@ -96,7 +97,7 @@ std::optional<double> sort_number(const Sample& sample, std::size_t index, Colum
 std::string sort_text(const Sample& sample, std::size_t index, Column column) {
   const auto& greenlet = sample.snapshot.greenlets[index];
   if (column == Column::name) return greenlet.greenlet.name;
-  if (column == Column::waiting) return waiting_text(greenlet.greenlet);
+  if (column == Column::waiting) return inspect::waiting_text(greenlet.greenlet);
   const inspect::Frame* frame = top_frame(greenlet);
   return frame ? frame->title() : std::string();
 }
@@ -187,7 +188,7 @@ Span cell(const Sample& sample, std::size_t index, Column column, Charset charse
     case Column::thread:
       return {greenlet.tid ? std::to_string(*greenlet.tid) : "-", Style::dim};
     case Column::waiting:
-      return {printable(waiting_text(greenlet), charset), Style::plain};
+      return {printable(inspect::waiting_text(greenlet), charset), Style::plain};
     case Column::slice:
       if (!has_slice(greenlet)) return {"-", Style::dim};
       return {

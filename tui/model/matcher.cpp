@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tui/model/sample.hpp"
+#include "inspect/export/text.hpp"
 
 namespace coppice::tui {
 namespace {
@@ -27,7 +27,7 @@ bool Matcher::matches(const inspect::SnapshotGreenlet& greenlet) const {
   if (empty()) return true;
   const auto& g = greenlet.greenlet;
   return matches(g.id) || matches(g.name) || matches(inspect::name(g.state)) ||
-         (g.waiting && matches(waiting_text(g))) ||
+         (g.waiting && matches(inspect::waiting_text(g))) ||
          std::any_of(greenlet.frames.begin(), greenlet.frames.end(),
                      [this](const inspect::Frame& frame) { return matches(frame.function); });
 }

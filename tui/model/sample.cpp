@@ -1,9 +1,9 @@
 #include "tui/model/sample.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "inspect/export/text.hpp"
 
 namespace coppice::tui {
 namespace {
@@ -50,7 +50,7 @@ std::shared_ptr<const Sample> SampleMaker::make(inspect::Snapshot snapshot, std:
     sample->slice_bytes += greenlet.slice.saved;
     sample->longest_id = std::max(sample->longest_id, greenlet.id.size());
     sample->longest_name = std::max(sample->longest_name, greenlet.name.size());
-    sample->longest_waiting = std::max(sample->longest_waiting, waiting_text(greenlet).size());
+    sample->longest_waiting = std::max(sample->longest_waiting, inspect::waiting_text(greenlet).size());
   }
   sample->torn_so_far = sample->snapshot.stats.torn;
   sample->lost_so_far = sample->snapshot.stats.lost;
@@ -61,12 +61,6 @@ std::shared_ptr<const Sample> SampleMaker::make(inspect::Snapshot snapshot, std:
   }
   previous_ = sample;
   return sample;
-}
-
-std::string waiting_text(const inspect::Greenlet& greenlet) {
-  if (!greenlet.waiting) return {};
-  if (greenlet.waiting->value == 0) return greenlet.waiting->kind;
-  return fmt::format("{} {}", greenlet.waiting->kind, greenlet.waiting->value);
 }
 
 }  // namespace coppice::tui

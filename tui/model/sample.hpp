@@ -46,7 +46,4 @@ class SampleMaker {
   std::shared_ptr<const Sample> previous_;
 };
 
-/// "fd 17"; just the kind when the value is 0; empty when it waits for nothing it told of. Not yet printable.
-std::string waiting_text(const inspect::Greenlet& greenlet);
-
 }  // namespace coppice::tui

@@ -4,7 +4,6 @@
 #define NCURSES_NOMACROS 1
 #include <curses.h>
 #include <sys/ioctl.h>
-#include <term.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "tui/terminal/capabilities.hpp"
 #include "tui/terminal/terminal_guard.hpp"
 #include "tui/terminal/theme.hpp"
 
@@ -19,20 +19,6 @@ namespace coppice::tui {
 namespace {
 
 constexpr int escape_delay_ms = 25;  // how long a lone ESC waits for the rest of a sequence
-
-/// What undoes newterm, keypad and curs_set, as this terminal wants it said.
-std::string restoring_sequences() {
-  std::string out;
-  for (const char* capability : {"rmkx", "cnorm", "sgr0", "rmcup"}) {
-    const char* sequence = ::tigetstr(capability);
-    // Both null and -1 mean that there is none. Padding ("$<5>") is for terminals of the 1980s.
-    if (sequence == nullptr || sequence == reinterpret_cast<const char*>(-1)) continue;
-    std::string text = sequence;
-    if (const auto padding = text.find("$<"); padding != std::string::npos) text.resize(padding);
-    out += text;
-  }
-  return out;
-}
 
 short color_number(Color color) {
   return static_cast<short>(color);
@@ -134,8 +120,9 @@ void Screen::draw(std::size_t row, const Line& line) {
     left -= width(text);
     if (text.size() < span.text.size()) break;
   }
-  if (line.whole != Style::plain && left > 0) {
-    impl_->set_style(line.whole);
+  const Style rest = line.whole == Style::plain ? line.rest : line.whole;
+  if (rest != Style::plain && left > 0) {
+    impl_->set_style(rest);
     const std::string padding(left, ' ');
     ::waddnstr(stdscr, padding.data(), static_cast<int>(padding.size()));
   }

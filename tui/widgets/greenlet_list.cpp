@@ -86,9 +86,14 @@ Line GreenletList::titles(const std::vector<PlacedColumn>& columns, Charset char
     const char* up = charset == Charset::utf8 ? "△" : "^";
     const char* down = charset == Charset::utf8 ? "▽" : "v";
     const std::string title = about.title + std::string(sorted ? (sort_.descending ? down : up) : "");
-    line.add(fit(title, width, about.align, charset), sorted ? Style::sorted_title : Style::column_title);
-    line.add(" ", Style::column_title);
+    const Style style = sorted ? Style::sorted_title : Style::column_title;
+    if (column == columns.back().column) {
+      line.add(cut(title, width, charset), style);
+    } else {
+      line.add(fit(title, width, about.align, charset), style).add(" ", Style::column_title);
+    }
   }
+  line.rest = Style::column_title;
   return line;
 }
 
