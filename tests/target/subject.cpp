@@ -1,6 +1,7 @@
 // The program that tests look into: reports its addresses and then blocks until its input ends.
-//   subject [spin] [sleepers] [guard] [undumpable] [leave-main]
+//   subject [spin] [sleepers] [poller] [count-signals] [guard] [undumpable] [leave-main]
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -8,6 +9,7 @@
 
 #include <atomic>
 #include <cinttypes>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +23,8 @@ const char read_only_text[] = "in .rodata: the quick brown fox";
 char written_text[64] = "in .data: jumps over";
 char zeroed[8192];
 std::atomic<std::uint64_t> spins;
+std::atomic<std::uint64_t> signals;
+std::atomic<std::uint64_t> interrupted;  // how often epoll_wait returned
 }
 
 namespace {
@@ -72,12 +76,18 @@ int main(int argc, char** argv) {
   int local = 42;
   report("local", &local);
   if (asked("guard")) make_guarded();
+  if (asked("count-signals")) {
+    report("signals", &signals);
+    std::signal(SIGUSR1, [](int) { ++signals; });
+  }
   if (asked("undumpable")) prctl(PR_SET_DUMPABLE, 0);
 
   std::atomic<int> started = 0;
   std::vector<std::thread> threads;
   if (asked("spin")) {
     threads.emplace_back([&] {
+      int on_stack = 0;
+      report("spinner-stack", &on_stack);
       report("spinner", static_cast<std::uint64_t>(gettid()));
       pthread_setname_np(pthread_self(), "spinner");
       ++started;
@@ -97,6 +107,20 @@ int main(int argc, char** argv) {
       });
       while (started < i + 1 + (asked("spin") ? 1 : 0)) std::this_thread::yield();
     }
+  }
+  if (asked("poller")) {
+    report("interrupted", &interrupted);
+    threads.emplace_back([&] {
+      report("poller", static_cast<std::uint64_t>(gettid()));
+      const int poll = epoll_create1(0);
+      epoll_event event;
+      ++started;
+      for (;;) {
+        epoll_wait(poll, &event, 1, -1);
+        ++interrupted;
+      }
+    });
+    while (started < 1) std::this_thread::yield();
   }
   for (std::thread& thread : threads) thread.detach();
   report("pid", static_cast<std::uint64_t>(getpid()));

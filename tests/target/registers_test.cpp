@@ -1,0 +1,194 @@
+// Registers of live threads, and that nobody is left stopped or woken.
+#include "tests/support/catch.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "inspect/base/files.hpp"
+#include "inspect/target/proc_files.hpp"
+#include "inspect/target/stopped_registers.hpp"
+#include "inspect/target/target.hpp"
+#include "tests/target/child.hpp"
+
+using namespace coppice::inspect;
+using namespace coppice::inspect::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+ProcStatus status_of(pid_t pid, pid_t tid) {
+  auto text = read_text_at(
+      AT_FDCWD, "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/status", 65536);
+  REQUIRE(text.ok());
+  return parse_status(*text);
+}
+
+/// Waits (as long as the test may take) until a counter in the target moves.
+bool goes_on(const Memory& memory, Address counter) {
+  const auto before = memory.read_value<std::uint64_t>(counter);
+  for (int i = 0; before.ok() && i < 5000; ++i) {
+    if (memory.read_value<std::uint64_t>(counter).value() != *before) return true;
+    std::this_thread::sleep_for(1ms);
+  }
+  return false;
+}
+
+void wait_for_state(pid_t pid, pid_t tid, char state) {
+  for (int i = 0; i < 5000 && status_of(pid, tid).state != state; ++i) std::this_thread::sleep_for(1ms);
+  REQUIRE(status_of(pid, tid).state == state);
+}
+
+}  // namespace
+
+TEST_CASE("a thread on a CPU gives all its registers and goes on") {
+  const Child child({SUBJECT, "spin"});
+  auto opened = open_process(child.pid());
+  REQUIRE(opened.ok());
+  const Target& target = **opened;
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+
+  const auto never = target.registers(spinner, Stopping::never);
+  REQUIRE_FALSE(never.ok());
+  CHECK(never.error().code == ErrorCode::not_stopped);
+
+  for (int i = 0; i < 50; ++i) {
+    const auto got = target.registers(spinner, Stopping::allowed);
+    INFO((got.ok() ? "" : got.error().message));
+    REQUIRE(got.ok());
+    CHECK(got->complete);
+    for (unsigned number = 0; number < x86_64::register_count; ++number) CHECK(got->registers.known(number));
+    // spin() is an endless loop: it is there, on its stack, and nowhere else.
+    CHECK(got->registers.pc() - child.at("spin") < 64);
+    CHECK(child.at("spinner-stack") - got->registers.sp() < 8192);
+    CHECK(status_of(child.pid(), spinner).tracer == 0);
+  }
+  CHECK(goes_on(target.memory(), child.at("spins")));
+}
+
+TEST_CASE("a blocked thread gives pc and sp, and its system call is not interrupted") {
+  const Child child({SUBJECT, "poller"});
+  auto opened = open_process(child.pid());
+  REQUIRE(opened.ok());
+  const Target& target = **opened;
+  const pid_t poller = static_cast<pid_t>(child.at("poller"));
+  wait_for_state(child.pid(), poller, 'S');
+  for (int i = 0; i < 20; ++i) {
+    const auto got = target.registers(poller, Stopping::allowed);
+    REQUIRE(got.ok());
+    CHECK_FALSE(got->complete);
+    CHECK(got->registers.known(x86_64::rip));
+    CHECK(got->registers.known(x86_64::rsp));
+    CHECK_FALSE(got->registers.known(x86_64::rbp));
+    // The pc is behind the syscall instruction, 0f 05.
+    const auto code = target.memory().read_value<std::uint16_t>(got->registers.pc() - 2);
+    REQUIRE(code.ok());
+    CHECK(*code == 0x050f);
+  }
+  CHECK(target.memory().read_value<std::uint64_t>(child.at("interrupted")).value() == 0);
+}
+
+TEST_CASE("a thread that another traces is reported with its tracer") {
+  const Child child({SUBJECT, "spin"});
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    ptrace(PTRACE_SEIZE, spinner, nullptr, nullptr);
+    for (;;) pause();
+  }
+  for (int i = 0; i < 5000 && status_of(child.pid(), spinner).tracer == 0; ++i)
+    std::this_thread::sleep_for(1ms);
+  const auto got = (*target)->registers(spinner, Stopping::allowed);
+  REQUIRE_FALSE(got.ok());
+  CHECK(got.error().code == ErrorCode::not_permitted);
+  CHECK(got.error().message.find(std::to_string(tracer)) != std::string::npos);
+  kill(tracer, SIGKILL);
+  waitpid(tracer, nullptr, 0);
+}
+
+TEST_CASE("a stopped process gives its registers and stays stopped") {
+  const Child child({SUBJECT, "spin"});
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  kill(child.pid(), SIGSTOP);
+  wait_for_state(child.pid(), spinner, 'T');
+  const auto got = (*target)->registers(spinner, Stopping::allowed);
+  REQUIRE(got.ok());
+  CHECK(got->registers.pc() - child.at("spin") < 64);
+  CHECK(status_of(child.pid(), spinner).state == 'T');
+}
+
+TEST_CASE("a thread that does not stop in time is let go all the same") {
+  // The parent of a vfork sleeps uninterruptibly until its child ends.
+  std::array<int, 2> gate{};
+  REQUIRE(pipe(gate.data()) == 0);
+  const pid_t parent = fork();
+  if (parent == 0) {
+    close(gate[1]);
+    const pid_t grandchild = vfork();  // NOLINT: the point of this test
+    if (grandchild == 0) {
+      char byte = 0;
+      [[maybe_unused]] const auto got = read(gate[0], &byte, 1);
+      _exit(0);
+    }
+    _exit(17);
+  }
+  close(gate[0]);
+  wait_for_state(parent, parent, 'D');
+  const auto got = copy_registers_stopped(parent, parent, 20ms);
+  REQUIRE_FALSE(got.ok());
+  CHECK(got.error().code == ErrorCode::not_stopped);
+  CHECK(status_of(parent, parent).tracer == 0);
+  close(gate[1]);
+  int status = 0;
+  REQUIRE(waitpid(parent, &status, 0) == parent);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 17));
+}
+
+TEST_CASE("whoever dies while tracing leaves the thread running") {
+  const Child child({SUBJECT, "spin"});
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    ptrace(PTRACE_SEIZE, spinner, nullptr, nullptr);
+    ptrace(PTRACE_INTERRUPT, spinner, nullptr, nullptr);
+    for (;;) pause();
+  }
+  wait_for_state(child.pid(), spinner, 't');
+  kill(tracer, SIGKILL);
+  waitpid(tracer, nullptr, 0);
+  CHECK(goes_on((*target)->memory(), child.at("spins")));
+  CHECK(status_of(child.pid(), spinner).tracer == 0);
+}
+
+TEST_CASE("no signal is lost while registers are copied") {
+  // The spinner's process counts SIGUSR1; every one sent must arrive however often it is being stopped.
+  const Child child({SUBJECT, "spin", "count-signals"});
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  const Memory& memory = (*target)->memory();
+  for (std::uint64_t sent = 1; sent <= 200; ++sent) {
+    std::thread sender([&] { syscall(SYS_tgkill, child.pid(), spinner, SIGUSR1); });
+    const auto got = (*target)->registers(spinner, Stopping::allowed);
+    sender.join();
+    REQUIRE(got.ok());
+    for (int i = 0; i < 5000 && memory.read_value<std::uint64_t>(child.at("signals")).value() < sent; ++i) {
+      std::this_thread::sleep_for(100us);
+    }
+    REQUIRE(memory.read_value<std::uint64_t>(child.at("signals")).value() == sent);
+  }
+}
