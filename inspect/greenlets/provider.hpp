@@ -1,6 +1,7 @@
 // A Provider finds the greenlets of one runtime in a target.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,7 +13,10 @@ namespace coppice::inspect {
 
 /// How to read.
 struct ReadOptions {
-  bool stacks = true;                     ///< false: `list` without frames; stack bytes are not read
+  bool stacks = true;  ///< false: `list` without frames; stack bytes are not read
+  /// Whose stack bytes are wanted, where `stacks` are; empty: everyone's. Given greenlets whose id and
+  /// address are set.
+  std::function<bool(const Greenlet&)> wants_stack{};
   Stopping stopping = Stopping::allowed;  ///< may a thread on a CPU be stopped for its registers?
   int torn_retries = 5;                   ///< how often a greenlet that changed underneath is read again
 };

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -77,6 +78,17 @@ class Target {
 
   /// Registers of one thread. `not_stopped` when it is on a CPU and stopping is not allowed or took over 50 ms.
   virtual Result<ThreadRegisters> registers(pid_t tid, Stopping stopping) const = 0;
+
+  /// The same, and calls `copy` with the registers before the thread goes on, so that its stack can be copied as it
+  /// belongs to them: a stopped thread is let go when `copy` has returned; when a blocked one moved meanwhile, all
+  /// is tried again (`copy` is called again), and after a few times it is `torn`. `copy` must be quick and not throw,
+  /// and may be called in another thread. This default is for targets that stand still.
+  using WhileHeld = std::function<void(const ThreadRegisters&)>;
+  virtual Result<ThreadRegisters> hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const {
+    auto result = registers(tid, stopping);
+    if (result.ok()) copy(*result);
+    return result;
+  }
 
   /// A descriptor of the module's ELF image: the file itself when it is the one that was mapped (checked by
   /// build-id), else a memfd with what memory holds. `no_file`, `wrong_executable`, `unreadable`.
