@@ -4,7 +4,7 @@
     prove_shapes.py ZOO --compiler GNU|Clang --optimize 0|1|2|3
 
 Runs the zoo, takes the backtrace that each greenlet announces, and looks up the frame in question in the
-executable's own CFI (readelf), disassembly (objdump), symbols (nm) and inlining (addr2line). Prints the evidence for each
+executable's own CFI (readelf), disassembly (objdump), symbols (nm) and inlining (gdb). Prints the evidence for each
 shape. Exit status 1 when a shape is missing, or is there although EXPECTED_ABSENT says that it cannot be.
 """
 import argparse
@@ -235,11 +235,16 @@ def recursion(stack, shape):
 
 def inlined(stack, shape):
     index, _ = stack.find(f"zoo_{shape}")
-    text = run("addr2line", "-e", stack.executable.path, "-f", "-i", "-C", hex(stack.lookup(index)))
-    functions = [re.sub(r"\(.*", "", line).rsplit("::", 1)[-1] for line in text.splitlines()[::2]]
-    # addr2line calls the innermost one by the symbol it lies in.
-    require(functions[1:] == ["middle", "outermost", f"zoo_{shape}"], f"inlined are {functions}")
-    return "one frame is innermost, " + ", ".join(functions[1:])
+    # addr2line of binutils 2.40 cannot name functions in clang's DWARF 5, libdw 0.188 needs .debug_aranges.
+    script = f"""
+block = gdb.block_for_pc({stack.lookup(index)})
+while block is not None and not block.is_global:
+    if block.function is not None:
+        print(block.function.print_name.removesuffix("(coppice::zoo::Step&)").rsplit("::", 1)[-1])
+    block = block.superblock"""
+    functions = run("gdb", "-nx", "-batch", "-ex", f"python exec({script!r})", stack.executable.path).split()
+    require(functions == ["innermost", "middle", "outermost", f"zoo_{shape}"], f"inlined are {functions}")
+    return "one frame is " + ", ".join(functions)
 
 
 SHAPES = {

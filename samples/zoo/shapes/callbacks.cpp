@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <utility>
@@ -38,8 +39,10 @@ void zoo_qsort_callback(coppice::zoo::Step& next) {
 void zoo_std_function(coppice::zoo::Step& next) {
   std::byte local[56];
   zoo_write_pattern(local, sizeof local);
-  call([&next, &local] {
+  const std::function<void()> function = [&next, &local] {
     next.run();
     zoo_check_pattern(local, sizeof local);
-  });
+  };
+  zoo_opaque(reinterpret_cast<std::uintptr_t>(&function));  // what it holds is not known from here on
+  call(function);
 }
