@@ -15,7 +15,7 @@ namespace coppice::internal {
 struct ThreadState;
 }
 
-struct [[gnu::visibility("hidden")]] coppice_greenlet {
+struct coppice_greenlet {
   // Published by the debug table.
   coppice::internal::Version version;
   std::uint64_t id = 0;

@@ -89,7 +89,7 @@ constexpr struct coppice_debug_table initial_table() {
 }  // namespace
 
 extern "C" {
-[[gnu::visibility("hidden")]] constinit struct coppice_debug_table coppice_debug_table = initial_table();
+constinit struct coppice_debug_table coppice_debug_table = initial_table();
 }
 
 namespace coppice::internal {

@@ -6,6 +6,6 @@
 namespace coppice::internal {
 
 /// Reads both clocks into the table. Called at first use and now and then; the caller holds registry_mutex.
-[[gnu::visibility("hidden")]] void note_clocks() noexcept;
+void note_clocks() noexcept;
 
 }  // namespace coppice::internal

@@ -1,12 +1,10 @@
 // The public interface: checks its arguments, then leaves the work to transfer.cpp and lifetime.cpp.
 #include "coppice/greenlet.hpp"
 
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-#include <new>
+#include <utility>
 
 #include "recorder.hpp"
+#include "spawn.hpp"
 #include "ticks_x86_64.hpp"
 #include "transfer.hpp"
 
@@ -32,15 +30,6 @@ ThreadState& state_for_switch(coppice_greenlet* block) {
   if (state.in_hook) [[unlikely]]
     throw GreenletError("a switch hook cannot switch");
   return state;
-}
-
-char* copy_of(std::string_view text) {
-  if (text.empty()) return nullptr;
-  auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
-  if (copy == nullptr) throw std::bad_alloc();
-  std::memcpy(copy, text.data(), text.size());
-  copy[text.size()] = '\0';
-  return copy;
 }
 
 std::any throw_into(coppice_greenlet* block, std::exception_ptr exception, const void* caller) {
@@ -146,37 +135,16 @@ std::string Greenlet::name() const {
 
 void Greenlet::set_name(std::string_view name) const {
   checked(block_);
-  char* text = copy_of(name);
-  {
-    const Changing changing(block_->version);
-    std::swap(block_->name, text);
-  }
-  std::free(text);
+  Text text = copy_text(name);
+  const Changing changing(block_->version);
+  char* const former = std::exchange(block_->name, text.release());
+  text.reset(former);
 }
 
 namespace detail {
 
 [[gnu::noinline]] Greenlet spawn(Function function, std::string_view name) {
-  const void* const caller = __builtin_return_address(0);
-  if (!function) throw GreenletError("a greenlet needs a function to run");
-  ThreadState& state = thread_state();
-  auto heap = std::make_unique<Function>(std::move(function));
-  std::unique_ptr<char, decltype(&std::free)> text(copy_of(name), std::free);
-  coppice_greenlet* const block = take_block(state, COPPICE_STATE_UNSTARTED);
-  add_reference(state.current);
-  {
-    const Changing changing(block->version);
-    block->parent = state.current;
-    block->function = heap.release();
-    block->name = text.release();
-    block->spawn_pc = caller;
-    block->spawner = state.current->id;
-  }
-  if (state.ring != nullptr) {
-    const Changing changing(state.version);
-    record(state, COPPICE_EVENT_SPAWN, block->id, reinterpret_cast<std::uintptr_t>(caller), 0, ticks());
-  }
-  return Greenlet::share(block);
+  return internal::spawn(std::move(function), name, __builtin_return_address(0));
 }
 
 }  // namespace detail

@@ -12,10 +12,10 @@ inline void add_reference(coppice_greenlet* block) noexcept {
 /// Gives up one reference to `block` (or nothing, if it is nullptr). The last one ends a suspended greenlet
 /// by GreenletExit: at once in its own thread, at its next switch from another. What it throws then is
 /// discarded.
-[[gnu::visibility("hidden")]] void release(coppice_greenlet* block) noexcept;
+void release(coppice_greenlet* block) noexcept;
 
 /// After a switch: looks after the greenlet that was left, and after those dropped by other threads.
-[[gnu::visibility("hidden")]] void settle(ThreadState& state) noexcept;
+void settle(ThreadState& state) noexcept;
 
 /// Whether settle() has anything to do.
 inline bool unsettled(const ThreadState& state) noexcept {
@@ -24,6 +24,6 @@ inline bool unsettled(const ThreadState& state) noexcept {
 }
 
 /// The thread exits: its suspended greenlets become orphaned, and all of them belong to no thread.
-[[gnu::visibility("hidden")]] void abandon_greenlets(ThreadState& state) noexcept;
+void abandon_greenlets(ThreadState& state) noexcept;
 
 }  // namespace coppice::internal

@@ -11,6 +11,6 @@ namespace coppice::internal {
 
 /// Adds a chunk of zeroed slots to a published pool and returns its first slot, or nullptr for want of
 /// memory. The caller holds registry_mutex and hands the slots out.
-[[gnu::visibility("hidden")]] std::byte* add_chunk(coppice_debug_pool& pool) noexcept;
+std::byte* add_chunk(coppice_debug_pool& pool) noexcept;
 
 }  // namespace coppice::internal

@@ -30,8 +30,8 @@ inline void record(ThreadState& state, coppice_event_type type, std::uint64_t gr
 }
 
 /// Gives a new thread its ring, if the recorder is on.
-[[gnu::visibility("hidden")]] void attach_ring(ThreadState& state) noexcept;
+void attach_ring(ThreadState& state) noexcept;
 /// The thread exits; its ring stays readable until another thread needs it.
-[[gnu::visibility("hidden")]] void detach_ring(ThreadState& state) noexcept;
+void detach_ring(ThreadState& state) noexcept;
 
 }  // namespace coppice::internal

@@ -38,7 +38,7 @@ void call_function(ThreadState& state) {
 
 /// Called by coppice_entry, as the first frame of every greenlet but the main ones. Lets an exception out
 /// only for a forced unwinding, which ends at coppice_entry as it would end at a thread's start.
-extern "C" [[noreturn, gnu::visibility("hidden")]] void coppice_run(ThreadState* state) {
+extern "C" [[noreturn]] void coppice_run(ThreadState* state) {
   *state->exception_globals = ExceptionGlobals();
   call_function(*state);
   coppice_greenlet& self = *state->current;

@@ -13,9 +13,9 @@
 namespace coppice::internal {
 
 /// Where slices come from: std::malloc, unless a test wants an allocation to fail. Freed with std::free.
-[[gnu::visibility("hidden")]] extern void* (*allocate_slice)(std::size_t bytes);
+extern void* (*allocate_slice)(std::size_t bytes);
 
-class [[gnu::visibility("hidden")]] SliceBuffer {
+class SliceBuffer {
  public:
   const std::byte* copy() const noexcept { return copy_; }
   std::size_t saved() const noexcept { return saved_; }

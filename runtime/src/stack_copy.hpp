@@ -17,7 +17,7 @@
 namespace coppice::internal {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-[[gnu::visibility("hidden")]] void stack_copy(void* to, const void* from, std::size_t bytes) noexcept;
+void stack_copy(void* to, const void* from, std::size_t bytes) noexcept;
 #else
 inline void stack_copy(void* to, const void* from, std::size_t bytes) noexcept {
   std::memcpy(to, from, bytes);

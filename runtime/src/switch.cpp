@@ -90,7 +90,7 @@ struct Departure {
 [[gnu::visibility("hidden")]] Outcome coppice_switch_stacks(ThreadState* state);
 
 /// Runs on the departing greenlet's stack, below its resume context at `sp`.
-[[gnu::visibility("hidden")]] Departure coppice_depart(ThreadState* state, std::uintptr_t sp) {
+Departure coppice_depart(ThreadState* state, std::uintptr_t sp) {
   coppice_greenlet& from = *state->current;
   coppice_greenlet& to = *state->target;
   const bool starts = !to.started();

@@ -19,10 +19,10 @@ enum class Outcome : std::uint64_t {
 /// Leaves the current greenlet for `target` (alive, of this thread, not the current one). Returns when
 /// someone switches back, or at once when it could not be done. A current greenlet already marked finished is
 /// not saved.
-[[gnu::visibility("hidden")]] Outcome exchange(ThreadState& state, coppice_greenlet* target) noexcept;
+Outcome exchange(ThreadState& state, coppice_greenlet* target) noexcept;
 
 /// Completes the slices of all suspended greenlets but main that still have bytes on the stack. False: no
 /// memory for some.
-[[gnu::visibility("hidden")]] bool save_all(ThreadState& state) noexcept;
+bool save_all(ThreadState& state) noexcept;
 
 }  // namespace coppice::internal

@@ -25,7 +25,7 @@ struct Transfer {
   std::exception_ptr exception;  ///< thrown at the other end, instead of the value
 };
 
-struct [[gnu::visibility("hidden")]] ThreadState {
+struct ThreadState {
   // Published by the debug table.
   Version version;
   std::uint32_t tid = 0;
@@ -56,13 +56,15 @@ struct [[gnu::visibility("hidden")]] ThreadState {
 
 /// Guards the pools, the stocks of free slots, every thread's `dropped`, and the clearing of a block's
 /// `thread`.
-[[gnu::visibility("hidden")]] extern std::mutex registry_mutex;
+extern std::mutex registry_mutex;
 
-/// This thread's state; nullptr before first use and after the thread's exit.
-[[gnu::visibility("hidden")]] extern constinit thread_local ThreadState* thread_state_or_null;
+/// This thread's state; nullptr before first use and after the thread's exit. One word of static TLS, so that
+/// a shared libcoppice reads it as fast as a static one, and can still be loaded late.
+[[gnu::visibility("hidden"),
+  gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadState* thread_state_or_null;
 
 /// Makes this thread's state and main greenlet. Throws std::bad_alloc.
-[[gnu::visibility("hidden")]] ThreadState& make_thread_state();
+ThreadState& make_thread_state();
 
 inline ThreadState& thread_state() {
   ThreadState* state = thread_state_or_null;
@@ -70,13 +72,13 @@ inline ThreadState& thread_state() {
 }
 
 /// Takes a block for a new greenlet of this thread, its references 0. Throws std::bad_alloc.
-[[gnu::visibility("hidden")]] coppice_greenlet* take_block(ThreadState& state, std::uint32_t block_state);
+coppice_greenlet* take_block(ThreadState& state, std::uint32_t block_state);
 
 /// Makes a block, which nothing refers to any more, free again. `state` may be nullptr (no stock to put it
 /// in).
-[[gnu::visibility("hidden")]] void give_block(ThreadState* state, coppice_greenlet* block) noexcept;
+void give_block(ThreadState* state, coppice_greenlet* block) noexcept;
 
 /// Reads the bounds of this thread's stack again.
-[[gnu::visibility("hidden")]] void find_stack_bounds(ThreadState& state) noexcept;
+void find_stack_bounds(ThreadState& state) noexcept;
 
 }  // namespace coppice::internal

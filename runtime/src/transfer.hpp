@@ -11,11 +11,11 @@ namespace coppice::internal {
 
 /// Receives what was handed over to the current greenlet, right after it was switched to: returns or throws
 /// it.
-[[gnu::visibility("hidden")]] std::any land(ThreadState& state);
+std::any land(ThreadState& state);
 
 /// Hands `state.transfer` to `target`, which is `block` or the nearest living one of its parents, and waits
 /// for what comes back. Throws GreenletError or std::bad_alloc when the switch cannot be made.
-[[gnu::visibility("hidden")]] std::any hand_over(ThreadState& state, coppice_greenlet* block);
+std::any hand_over(ThreadState& state, coppice_greenlet* block);
 
 /// `block`, or the nearest of its parents that has not finished.
 inline coppice_greenlet* nearest_living(coppice_greenlet* block) noexcept {
@@ -26,6 +26,6 @@ inline coppice_greenlet* nearest_living(coppice_greenlet* block) noexcept {
 /// The greenlet that receives `state.transfer`, when `block` should: skips finished ones, and ends unstarted
 /// ones into which an exception is thrown. A GreenletExit that has passed through one of these has become an
 /// ordinary return.
-[[gnu::visibility("hidden")]] coppice_greenlet* receiver(ThreadState& state, coppice_greenlet* block);
+coppice_greenlet* receiver(ThreadState& state, coppice_greenlet* block);
 
 }  // namespace coppice::internal

@@ -9,7 +9,7 @@
 
 namespace coppice::internal {
 
-class [[gnu::visibility("hidden")]] Version {
+class Version {
  public:
   void begin() noexcept {
     value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -22,7 +22,7 @@ class [[gnu::visibility("hidden")]] Version {
 };
 
 /// Holds a slot's version odd for a scope.
-class [[gnu::visibility("hidden")]] Changing {
+class Changing {
  public:
   explicit Changing(Version& version) noexcept : version_(version) { version_.begin(); }
   ~Changing() { version_.end(); }

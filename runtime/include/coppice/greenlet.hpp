@@ -23,6 +23,8 @@
 
 struct coppice_greenlet;  // the control block; its layout is described by debug_abi.h
 
+#pragma GCC visibility push(default)  // libcoppice exports what stands here, and nothing else
+
 namespace coppice {
 
 /// Thrown by the runtime for bad use: switching to a greenlet of another thread, a parent cycle, ... The
@@ -145,3 +147,4 @@ class WaitingOn {
 std::function<void(const SwitchEvent&)> set_switch_hook(std::function<void(const SwitchEvent&)> hook);
 
 }  // namespace coppice
+#pragma GCC visibility pop
