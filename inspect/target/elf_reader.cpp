@@ -1,6 +1,7 @@
 #include "inspect/target/elf_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -9,7 +10,7 @@ namespace coppice::inspect {
 
 namespace {
 
-constexpr std::size_t kLargestNotes = 1 << 20;  // of a module; cores have a limit of their own
+constexpr std::uint64_t kLargestNotes = 1 << 20;  // of a module
 constexpr std::size_t kLargestNameTable = 16 << 20;
 constexpr std::size_t kMostSections = 65535;
 constexpr std::size_t kLongestBuildId = 64;
@@ -24,12 +25,13 @@ std::string hexadecimal(std::span<const std::byte> bytes) {
   return text;
 }
 
-std::string build_id_in(std::span<const std::byte> notes, std::uint64_t align) {
+std::string build_id_in(const Memory& memory, Address at, std::uint64_t size, std::uint64_t align) {
   std::string id;
-  visit_notes(notes, align, [&](const ElfNote& note) {
+  visit_notes(memory, at, std::min<std::uint64_t>(size, kLargestNotes), align, [&](const ElfNote& note) {
     if (note.type != NT_GNU_BUILD_ID || note.name != "GNU") return true;
-    if (note.content.empty() || note.content.size() > kLongestBuildId) return true;
-    id = hexadecimal(note.content);
+    if (note.size == 0 || note.size > kLongestBuildId) return true;
+    const auto bytes = read_up_to(memory, note.content, note.size, kLongestBuildId);
+    if (bytes.size() == note.size) id = hexadecimal(bytes);
     return false;
   });
   return id;
@@ -72,25 +74,32 @@ Result<ElfHeaders> read_elf_headers(const Memory& memory, Address at, std::uint3
   return elf;
 }
 
-std::size_t visit_notes(std::span<const std::byte> bytes, std::uint64_t align,
-                        const std::function<bool(const ElfNote&)>& visit) {
-  const std::uint64_t step = align == 8 ? 8 : 4;
-  const auto padded = [step](std::uint64_t size) { return (size + step - 1) & ~(step - 1); };
-  std::size_t at = 0;
-  while (bytes.size() - at >= sizeof(Elf64_Nhdr)) {
+std::uint64_t visit_notes(const Memory& memory, Address at, std::uint64_t size, std::uint64_t align,
+                          const std::function<bool(const ElfNote&)>& visit) {
+  struct Head {
     Elf64_Nhdr header;
-    std::memcpy(&header, bytes.data() + at, sizeof header);
-    // 32-bit sizes in 64-bit sums: nothing here can overflow.
-    const std::uint64_t content = padded(sizeof header + std::uint64_t{header.n_namesz});
-    if (content + header.n_descsz > bytes.size() - at) break;
-    const auto* name = reinterpret_cast<const char*>(bytes.data() + at + sizeof header);
-    const ElfNote note{
-        header.n_type, {name, strnlen(name, header.n_namesz)}, bytes.subspan(at + content, header.n_descsz)};
-    at += static_cast<std::size_t>(
-        std::min<std::uint64_t>(padded(content + header.n_descsz), bytes.size() - at));
+    std::array<char, 16> name;
+  };
+  const std::uint64_t step = align == 8 ? 8 : 4;
+  const auto padded = [step](std::uint64_t length) { return (length + step - 1) & ~(step - 1); };
+  std::uint64_t done = 0;
+  while (size - done >= sizeof(Elf64_Nhdr)) {
+    Head head{};
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(sizeof head, size - done));
+    const std::size_t got =
+        memory.read_some(at + done, std::as_writable_bytes(std::span(&head, 1)).first(wanted));
+    if (got < sizeof(Elf64_Nhdr)) break;
+    // 32-bit lengths in 64-bit sums: nothing here can overflow.
+    const std::uint64_t content = padded(sizeof(Elf64_Nhdr) + std::uint64_t{head.header.n_namesz});
+    if (content + head.header.n_descsz > size - done) break;
+    const std::size_t name_limit = std::min<std::size_t>(got - sizeof(Elf64_Nhdr), head.header.n_namesz);
+    const ElfNote note{head.header.n_type,
+                       std::string(head.name.data(), strnlen(head.name.data(), name_limit)),
+                       at + done + content, head.header.n_descsz};
+    done += std::min(padded(content + head.header.n_descsz), size - done);
     if (!visit(note)) break;
   }
-  return at;
+  return done;
 }
 
 std::vector<std::byte> read_up_to(const Memory& memory, Address at, std::uint64_t size, std::size_t limit) {
@@ -113,8 +122,8 @@ std::vector<std::byte> read_up_to(const Memory& memory, Address at, std::uint64_
 std::string read_build_id(const ElfHeaders& elf, const ElfPlace& place) {
   for (const Elf64_Phdr& segment : elf.segments) {
     if (segment.p_type != PT_NOTE) continue;
-    const auto notes = read_up_to(place.memory, place.of(segment), segment.p_filesz, kLargestNotes);
-    if (auto id = build_id_in(notes, segment.p_align); !id.empty()) return id;
+    auto id = build_id_in(place.memory, place.of(segment), segment.p_filesz, segment.p_align);
+    if (!id.empty()) return id;
   }
   return {};
 }
@@ -158,8 +167,9 @@ std::string read_file_build_id(const Memory& file) {
   if (!sections.ok()) return {};
   for (const ElfSection& section : *sections) {
     if (section.header.sh_type != SHT_NOTE) continue;
-    const auto notes = read_up_to(file, section.header.sh_offset, section.header.sh_size, kLargestNotes);
-    if (auto id = build_id_in(notes, section.header.sh_addralign); !id.empty()) return id;
+    const Elf64_Shdr& header = section.header;
+    auto id = build_id_in(file, header.sh_offset, header.sh_size, header.sh_addralign);
+    if (!id.empty()) return id;
   }
   return {};
 }

@@ -38,18 +38,20 @@ struct ElfPlace {
 /// `unsupported` (another class or byte order), `corrupt` (no ELF, or headers that cannot be).
 Result<ElfHeaders> read_elf_headers(const Memory& memory, Address at, std::uint32_t most_segments = 65535);
 
-/// One ELF note. Name without its NUL.
+/// One ELF note. The name is without its NUL, and cut after 16 bytes.
 struct ElfNote {
   std::uint32_t type = 0;
-  std::string_view name;
-  std::span<const std::byte> content;
+  std::string name;
+  Address content = 0;  ///< where its content is
+  std::uint64_t size = 0;
 };
 
-/// Calls `visit` for each note until it returns false or the bytes end; a note that would run past the end
-/// ends the visit. Returns how many bytes made whole notes. `align` is the segment's or section's alignment:
-/// 8, else 4 is meant.
-std::size_t visit_notes(std::span<const std::byte> bytes, std::uint64_t align,
-                        const std::function<bool(const ElfNote&)>& visit);
+/// Calls `visit` for each note of a segment or section until it returns false or the bytes end; a note that
+/// would run past the end, or cannot be read, ends the visit. Returns how many bytes made whole notes.
+/// `align` is the segment's: 8, else 4 is meant. The content is not read: it may be longer than what there is
+/// of it.
+std::uint64_t visit_notes(const Memory& memory, Address at, std::uint64_t size, std::uint64_t align,
+                          const std::function<bool(const ElfNote&)>& visit);
 
 /// Lower-case hexadecimal NT_GNU_BUILD_ID out of the note segments, empty when there is none.
 std::string read_build_id(const ElfHeaders& elf, const ElfPlace& place);

@@ -25,9 +25,9 @@ struct Module {
   Address start = 0;  ///< lowest mapped address
   Address end = 0;    ///< just beyond the highest
   std::uint64_t bias = 0;
-  std::string path;       ///< as the target names it, "[vdso]" for the vdso; empty when unknown
-  std::string build_id;   ///< lower-case hex of NT_GNU_BUILD_ID, empty when the module has none
-  bool deleted = false;   ///< the file at `path` is no longer the mapped one; its bytes come from memory
+  std::string path;      ///< as the target names it, "[vdso]" for the vdso; empty when unknown
+  std::string build_id;  ///< lower-case hex of NT_GNU_BUILD_ID, empty when the module has none
+  bool deleted = false;  ///< the file at `path` is no longer the mapped one; its bytes come from memory
   std::vector<Segment> segments;
 
   bool contains(Address address) const noexcept { return address >= start && address < end; }

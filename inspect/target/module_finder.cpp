@@ -104,13 +104,14 @@ const MappedRange* range_at(std::span<const MappedRange> ranges, Address address
   return address < range.mapping.end ? &range : nullptr;
 }
 
-std::vector<Module> find_modules(std::span<const MappedRange> ranges, const Memory& memory) {
+std::vector<Module> find_modules(std::span<const MappedRange> ranges, const Memory& memory, Unnamed unnamed) {
   std::vector<Module> modules;
   for (const MappedRange& range : ranges) {
     const Mapping& mapping = range.mapping;
     const bool vdso = mapping.path == "[vdso]";
     const bool special = mapping.path.starts_with('[');
-    if (mapping.path.empty() || (special && !vdso) || (mapping.file_offset != 0 && !vdso)) continue;
+    if (mapping.path.empty() && unnamed == Unnamed::skip) continue;
+    if ((special && !vdso) || (mapping.file_offset != 0 && !vdso)) continue;
     if (range.permissions_known && !mapping.readable) continue;
     if (!modules.empty() && mapping.start < modules.back().end && mapping.path == modules.back().path)
       continue;

@@ -26,10 +26,14 @@ struct MappedRange {
   bool permissions_known = true;
 };
 
+/// What to do with ranges that have no path: in a core without NT_FILE none has one.
+enum class Unnamed : std::uint8_t { skip, include };
+
 /// The modules among `ranges` (sorted by start): every ELF image that begins in a mapped file, or in the
 /// vdso, and whose code is mapped where its program headers say. A file that is merely being read through
 /// mmap is none. Build-ids are read from memory. Modules do not overlap, and come sorted by start.
-std::vector<Module> find_modules(std::span<const MappedRange> ranges, const Memory& memory);
+std::vector<Module> find_modules(std::span<const MappedRange> ranges, const Memory& memory,
+                                 Unnamed unnamed = Unnamed::skip);
 
 /// The range that holds an address, or null. `ranges` sorted by start.
 const MappedRange* range_at(std::span<const MappedRange> ranges, Address address);

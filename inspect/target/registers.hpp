@@ -11,7 +11,24 @@ namespace coppice::inspect {
 namespace x86_64 {
 /// DWARF register numbers of the System V psABI, figure 3.36.
 enum Register : std::uint8_t {
-  rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, register_count
+  rax,
+  rdx,
+  rcx,
+  rbx,
+  rsi,
+  rdi,
+  rbp,
+  rsp,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  rip,
+  register_count
 };
 }  // namespace x86_64
 

@@ -31,10 +31,10 @@ struct Mapping {
 
 /// One thread of the target.
 struct Thread {
-  pid_t tid = 0;                ///< as this process sees it
-  std::optional<pid_t> nstid;   ///< inside the target's PID namespace, where known
-  std::string name;             ///< comm; empty when unknown
-  bool on_cpu = false;          ///< was running when looked at (live only)
+  pid_t tid = 0;               ///< as this process sees it
+  std::optional<pid_t> nstid;  ///< inside the target's PID namespace, where known
+  std::string name;            ///< comm; empty when unknown
+  bool on_cpu = false;         ///< was running when looked at (live only)
 };
 
 /// A thread's registers and how exact they are.
@@ -49,9 +49,9 @@ enum class Stopping : std::uint8_t { allowed, never };
 
 /// Where to look for files that the target's own paths do not lead to.
 struct FileSearch {
-  std::string executable;               ///< --exe: the file to use for the main program of a core
-  std::vector<std::string> directories; ///< --lib-search-path: tried by build-id and by base name
-  std::string sysroot;                  ///< prefix for the target's absolute paths; empty for none
+  std::string executable;                ///< --exe: the file to use for the main program of a core
+  std::vector<std::string> directories;  ///< --lib-search-path: tried by build-id and by base name
+  std::string sysroot;                   ///< prefix for the target's absolute paths; empty for none
 };
 
 /// The target. Opening takes a picture of threads, modules and mappings; `refresh()` takes a new one.
@@ -68,15 +68,16 @@ class Target {
   virtual std::string executable() const = 0;    ///< path of the main program, empty when unknown
   virtual std::string command_line() const = 0;  ///< arguments joined by spaces, empty when unknown
   virtual const Memory& memory() const = 0;
-  virtual std::span<const Module> modules() const = 0;   ///< sorted by start
-  virtual std::span<const Mapping> mappings() const = 0; ///< sorted by start
-  virtual std::span<const Thread> threads() const = 0;   ///< sorted by tid
+  virtual std::span<const Module> modules() const = 0;    ///< sorted by start
+  virtual std::span<const Mapping> mappings() const = 0;  ///< sorted by start
+  virtual std::span<const Thread> threads() const = 0;    ///< sorted by tid
 
-  /// Takes a new picture. References and spans got before are invalid afterwards, except that modules that are
-  /// still mapped keep their identity. `gone` when the process has exited. A core: does nothing.
+  /// Takes a new picture. References and spans got before are invalid afterwards, except that modules that
+  /// are still mapped keep their identity. `gone` when the process has exited. A core: does nothing.
   virtual Result<void> refresh() = 0;
 
-  /// Registers of one thread. `not_stopped` when it is on a CPU and stopping is not allowed or took over 50 ms.
+  /// Registers of one thread. `not_stopped` when it is on a CPU and stopping is not allowed or took over 50
+  /// ms.
   virtual Result<ThreadRegisters> registers(pid_t tid, Stopping stopping) const = 0;
 
   /// The same, and calls `copy` with the registers before the thread goes on, so that its stack can be copied as it
@@ -95,11 +96,13 @@ class Target {
   virtual Result<UniqueFd> open_image(const Module& module) const = 0;
 
   /// A descriptor of a separate debug file or alternate file, found by build-id or debug link below the
-  /// search folders and /usr/lib/debug. `no_file` when there is none. Files are matched by build-id where one is given.
+  /// search folders and /usr/lib/debug. `no_file` when there is none. Files are matched by build-id where one
+  /// is given.
   virtual Result<UniqueFd> open_debug_file(const Module& module, const std::string& build_id,
                                            const std::string& debug_link) const = 0;
 
-  /// Things worth telling the user that did not prevent opening: "core is cut short at ...", "no file for ...".
+  /// Things worth telling the user that did not prevent opening: "core is cut short at ...", "no file for
+  /// ...".
   virtual std::span<const std::string> warnings() const = 0;
 
   /// The module that holds an address, or null. Binary search.
@@ -109,7 +112,8 @@ class Target {
 /// Opens a live process. `no_such_process`, `not_permitted` (the message says which setting or capability).
 Result<std::unique_ptr<Target>> open_process(pid_t pid, FileSearch search = {});
 
-/// Opens a core file. `not_a_core`, `truncated` only when nothing at all can be shown, `no_file`, `not_permitted`.
+/// Opens a core file. `not_a_core`, `truncated` only when nothing at all can be shown, `no_file`,
+/// `not_permitted`.
 Result<std::unique_ptr<Target>> open_core(const std::string& path, FileSearch search = {});
 
 }  // namespace coppice::inspect

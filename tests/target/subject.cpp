@@ -101,7 +101,8 @@ int main(int argc, char** argv) {
         const std::string name = "sleeper-" + std::to_string(i);
         pthread_setname_np(pthread_self(), name.c_str());
         report((name + "-tid").c_str(), static_cast<std::uint64_t>(gettid()));
-        report((name + "-stack").c_str(), &i);
+        const int on_stack = i;
+        report((name + "-stack").c_str(), &on_stack);
         ++started;
         for (;;) pause();
       });
