@@ -87,9 +87,7 @@ bool Connection::write_all(std::string_view bytes) {
     const ssize_t put = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (put >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(put));
-    } else if (errno != EAGAIN && errno != EINTR) {
-      return false;
-    } else if (!loop_.wait_writable(fd_, patience)) {
+    } else if ((errno != EAGAIN && errno != EINTR) || !loop_.wait_writable(fd_, patience)) {
       return false;
     }
   }

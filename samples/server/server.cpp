@@ -49,7 +49,7 @@ void Server::add_routes() {
          return database_.transfer(account(accounts),
                                    account(accounts.substr(std::min(slash + 1, accounts.size()))), 5);
        }},
-      {"GET", "/export", [](const Request&) { return std::string(1'000'000, 'x'); }},
+      {"GET", "/export", [](const Request&) { return std::string(100'000, 'x'); }},
       {"GET", "/",
        [](const Request&) {
          return std::string(
