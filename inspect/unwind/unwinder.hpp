@@ -11,13 +11,14 @@ namespace coppice::inspect {
 
 class Worker;
 
-/// Turns stacks into frames. All stacks of a snapshot are given together: whoever meets a pc whose rule is not
-/// known waits, the missing rules of all are learned in one exchange with coppice-worker, and the walks go on.
-/// Rules are kept for the life of the Unwinder, by module identity, so a second snapshot is all cache hits.
+/// Turns stacks into frames. All stacks of a snapshot are given together: whoever meets a pc whose rule is
+/// not known waits, the missing rules of all are learned in one exchange with coppice-worker, and the walks
+/// go on. Rules are kept for the life of the Unwinder, by module identity, so a second snapshot is all cache
+/// hits.
 ///
 /// Guarantees: reads only the bytes it was given; every frame was derived by a rule from CFI, never guessed;
-/// ends after at most `max_frames` frames a stack; a module with broken CFI hurts only the frames that need it.
-/// Thread-safety: one thread at a time.
+/// ends after at most `max_frames` frames a stack; a module with broken CFI hurts only the frames that need
+/// it. Thread-safety: one thread at a time.
 class Unwinder {
  public:
   struct Options {

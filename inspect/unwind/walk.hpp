@@ -23,9 +23,9 @@ enum class End : std::uint8_t {
 
 /// One physical frame, innermost first.
 struct RawFrame {
-  Address pc = 0;  ///< raw: a return address, or the exact pc when `exact`
-  Address sp = 0;  ///< the stack pointer in this frame (for frame 0 the initial sp, else the callee's CFA)
-  Address cfa = 0; ///< the canonical frame address; 0 when this frame's rule is unknown
+  Address pc = 0;   ///< raw: a return address, or the exact pc when `exact`
+  Address sp = 0;   ///< the stack pointer in this frame (for frame 0 the initial sp, else the callee's CFA)
+  Address cfa = 0;  ///< the canonical frame address; 0 when this frame's rule is unknown
   /// True when pc is where execution stands (registers of a thread, a frame interrupted by a signal); false
   /// for a return address, whose line is looked up at pc-1.
   bool exact = false;
@@ -38,7 +38,7 @@ struct WalkRequest {
   bool exact_pc = false;             ///< see RawFrame::exact, for frame 0
   std::span<const std::byte> stack;  ///< bytes from `stack_start`, without a gap; must outlive the call
   Address stack_start = 0;
-  Address stack_stop = 0;            ///< the base: nothing at or above is read; a CFA may equal it
+  Address stack_stop = 0;  ///< the base: nothing at or above is read; a CFA may equal it
 };
 
 /// A walked stack.
@@ -53,7 +53,7 @@ struct UnwindStats {
   std::uint64_t frames = 0;
   std::uint64_t rule_hits = 0;
   std::uint64_t rules_learned = 0;
-  std::uint64_t rules_unusable = 0;     ///< learned, but as "bad", "inexpressible" or "no unwind info"
+  std::uint64_t rules_unusable = 0;  ///< learned, but as "bad", "inexpressible" or "no unwind info"
   std::uint64_t worker_restarts = 0;
 };
 

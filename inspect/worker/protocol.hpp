@@ -28,7 +28,7 @@ namespace coppice::inspect::worker {
 
 /// What a message asks or says. Add requests at the end; inspect/worker/server/main.cpp names their services.
 enum class MessageKind : std::uint16_t {
-  ready = 1,    ///< worker, once, when its sandbox stands: empty; or the reason why it could not be put up
+  ready = 1,    ///< worker, once, when its sandbox stands: empty; or the reason why it cannot work
   answer,       ///< worker: the result of one item
   done,         ///< worker: every item was answered
   stalled,      ///< worker: the item now worked at used up its CPU time; the worker exits

@@ -66,7 +66,7 @@ Result<void> Worker::Impl::ensure_started() {
     BodyReader reader(hello.body);
     std::string reason;
     reader.get_string(reason);
-    return Error{ErrorCode::io, 0, "coppice-worker could not put up its sandbox: " + reason};
+    return Error{ErrorCode::io, 0, "coppice-worker cannot work here: " + reason};
   }
   process.emplace(std::move(started).value());
   ++starts;

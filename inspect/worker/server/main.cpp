@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <exception>
 #include <map>
+#include <optional>
 
+#include "inspect/worker/server/learn_service.hpp"
 #include "inspect/worker/server/sandbox.hpp"
 #include "inspect/worker/server/service.hpp"
 
@@ -49,13 +52,20 @@ int run() {
     return 2;
   }
   Files files;
-  const Services services{};
+  std::optional<LearnService> learning;
   MessageHeader ready;
   ready.kind = MessageKind::ready;
   BodyWriter reason;
-  if (auto failed = enter_sandbox()) reason.put_string(*failed);
+  try {
+    learning.emplace(files);
+    if (auto failed = enter_sandbox()) reason.put_string(*failed);
+  } catch (const std::exception& failed) {
+    reason.put_string(failed.what());
+  }
   if (send_message(worker_socket, ready, reason.bytes()) != Transfer::complete) return 1;
-  return reason.bytes().empty() ? serve_requests(files, services) : 1;
+  if (!reason.bytes().empty()) return 1;
+  const Services services{{MessageKind::learn_rules, &*learning}};
+  return serve_requests(files, services);
 }
 
 }  // namespace

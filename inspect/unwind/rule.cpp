@@ -1,0 +1,48 @@
+#include "inspect/unwind/rule.hpp"
+
+namespace coppice::inspect {
+
+bool is_sound(const Rule& rule) noexcept {
+  if (rule.status > Rule::Status::inexpressible) return false;
+  if (!rule.usable()) return true;
+  if (rule.cfa > Rule::Cfa::memory_plus) return false;
+  // A rule for the return address itself must exist, and no rule starts from the pc.
+  if (rule.cfa_register >= machine::ra || rule.base_register >= machine::ra) return false;
+  std::uint32_t changed = 0;
+  for (unsigned i = 0; i < machine::register_count; ++i) {
+    const Place place = rule.places[i];
+    if (place.kind() > Place::Kind::in_register) return false;
+    if (place.kind() == Place::Kind::in_register &&
+        (place.n() < 0 || place.n() >= static_cast<int>(machine::ra))) {
+      return false;
+    }
+    if (place.kind() != Place::Kind::same) changed |= 1U << i;
+  }
+  return changed == rule.changed && (changed >> machine::ra & 1) != 0 && (changed >> machine::sp & 1) == 0;
+}
+
+Error unusable(const Rule& rule, Address pc) {
+  switch (rule.status) {
+    case Rule::Status::usable:
+      break;
+    case Rule::Status::no_unwind_info:
+      return {ErrorCode::no_unwind_info, pc, "no unwind information covers this address"};
+    case Rule::Status::malformed:
+      return {ErrorCode::bad_unwind_info, pc, "the unwind information for this address is malformed"};
+    case Rule::Status::crashed:
+      return {ErrorCode::bad_unwind_info, pc,
+              "reading the unwind information for this address crashed the worker"};
+    case Rule::Status::stalled:
+      return {ErrorCode::bad_unwind_info, pc,
+              "reading the unwind information for this address does not come to an end"};
+    case Rule::Status::given_up:
+      return {ErrorCode::bad_unwind_info, pc,
+              "not tried: the unwind information of this module stalled the worker too often"};
+    case Rule::Status::inexpressible:
+      return {ErrorCode::inexpressible, pc,
+              "the unwind information for this address means something no rule can say"};
+  }
+  return {ErrorCode::corrupt, pc, "a rule in an impossible state"};
+}
+
+}  // namespace coppice::inspect
