@@ -12,6 +12,7 @@ bool is_sound(const Rule& rule) noexcept {
   for (unsigned i = 0; i < machine::register_count; ++i) {
     const Place place = rule.places[i];
     if (place.kind() > Place::Kind::in_register) return false;
+    if (place.kind() == Place::Kind::in_register && !rule.reads_registers) return false;
     if (place.kind() == Place::Kind::in_register &&
         (place.n() < 0 || place.n() >= static_cast<int>(machine::ra))) {
       return false;

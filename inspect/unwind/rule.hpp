@@ -70,7 +70,8 @@ struct alignas(64) Rule {
   Cfa cfa = Cfa::register_plus;
   std::uint8_t cfa_register = 0;
   std::uint8_t base_register = 0;
-  bool signal_frame = false;  ///< the caller was interrupted: its pc is exact, its registers are all known
+  bool signal_frame = false;     ///< the caller was interrupted: its pc is exact, its registers are all known
+  bool reads_registers = false;  ///< some place is in_register
   std::int32_t offset = 0;
   std::int32_t slot = 0;
   std::uint32_t changed = 0;  ///< bit i: places[i] is not `same`
@@ -81,6 +82,7 @@ struct alignas(64) Rule {
   void place(unsigned register_number, Place where) noexcept {
     places[register_number] = where;
     if (where.kind() != Place::Kind::same) changed |= 1U << register_number;
+    if (where.kind() == Place::Kind::in_register) reads_registers = true;
   }
   friend bool operator==(const Rule&, const Rule&) = default;
 };

@@ -1,0 +1,169 @@
+#include "inspect/unwind/unwinder.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "inspect/unwind/rule_cache.hpp"
+#include "inspect/unwind/rule_learner.hpp"
+#include "inspect/unwind/walker.hpp"
+#include "inspect/worker/worker.hpp"
+
+namespace coppice::inspect {
+namespace {
+
+// What decides whether a pc still means what it meant: where modules lie and which they are.
+struct ModulePlace {
+  Address start;
+  Address end;
+  std::uint64_t bias;
+  std::string name;
+  friend bool operator==(const ModulePlace&, const ModulePlace&) = default;
+};
+
+std::vector<ModulePlace> places_of(std::span<const Module> modules) {
+  std::vector<ModulePlace> places;
+  places.reserve(modules.size());
+  for (const Module& module : modules) {
+    // The build-id and path, not the identity: that one appears only once a file was opened.
+    places.push_back({module.start, module.end, module.bias, module.build_id + " " + module.path});
+  }
+  return places;
+}
+
+// A walk that waits for a rule.
+struct Paused {
+  std::size_t index;
+  Walker walker;
+};
+
+}  // namespace
+
+struct Unwinder::Impl {
+  Impl(Worker& used, Options chosen) : worker(used), options(chosen), learner(used) {}
+
+  void look_at_modules(const Target& target);
+  std::optional<Error> learn(const Target& target, std::span<const PcKey> keys);
+  std::optional<FileKey> locate(const Target& target, const PcKey& key);
+  void finish(const Walker& walker, Walk& walk);
+
+  Worker& worker;
+  Options options;
+  RuleLearner learner;
+  RuleCache cache;
+  std::vector<ModulePlace> picture;
+  const Target* pictured = nullptr;
+  std::map<Address, Error> unreachable;  // by pc: why its module's file could not be had
+  UnwindStats stats;
+  std::vector<RawFrame> scratch;
+};
+
+// What is known by pc holds only while the same modules lie at the same places.
+void Unwinder::Impl::look_at_modules(const Target& target) {
+  std::vector<ModulePlace> now = places_of(target.modules());
+  if (pictured == &target && now == picture) return;
+  pictured = &target;
+  picture = std::move(now);
+  cache.clear_pcs();
+  unreachable.clear();
+}
+
+// Where a pc's unwind information is: nothing when no file can be had, and then the pc has an unusable rule.
+std::optional<FileKey> Unwinder::Impl::locate(const Target& target, const PcKey& key) {
+  // A return address may lie just behind the module whose last instruction is the call.
+  const Module* module = target.module_at(key.exact ? key.pc : key.pc - 1);
+  if (module == nullptr) {
+    cache.add(key, nullptr, Rule{});
+    unreachable[key.pc] = Error{ErrorCode::no_unwind_info, key.pc, "this address lies in no known module"};
+    return std::nullopt;
+  }
+  auto file = worker.image(target, *module);
+  if (!file.ok()) {
+    cache.add(key, nullptr, Rule{});
+    unreachable[key.pc] = Error{file.error().code, key.pc, file.error().message};
+    return std::nullopt;
+  }
+  return FileKey{key.pc - module->bias, file.value(), key.exact};
+}
+
+std::optional<Error> Unwinder::Impl::learn(const Target& target, std::span<const PcKey> keys) {
+  std::vector<PcKey> pcs;
+  std::vector<FileKey> wanted;
+  for (const PcKey& key : keys) {
+    const auto file = locate(target, key);
+    if (!file || cache.bind(key, *file)) continue;
+    pcs.push_back(key);
+    wanted.push_back(*file);
+  }
+  auto rules = learner.learn(wanted);
+  if (!rules.ok()) return std::move(rules).error();
+  for (std::size_t i = 0; i < pcs.size(); ++i) {
+    cache.add(pcs[i], &wanted[i], rules.value()[i]);
+    ++stats.rules_learned;
+    if (!rules.value()[i].usable()) ++stats.rules_unusable;
+  }
+  return std::nullopt;
+}
+
+void Unwinder::Impl::finish(const Walker& walker, Walk& walk) {
+  walk.end = walker.end();
+  walk.error = walker.error();
+  stats.frames += walk.frames.size();
+  if (unreachable.empty() || !walk.error || walk.error->code != ErrorCode::no_unwind_info) return;
+  if (auto why = unreachable.find(walk.error->address); why != unreachable.end()) walk.error = why->second;
+}
+
+Unwinder::Unwinder(Worker& worker) : Unwinder(worker, Options{}) {}
+Unwinder::Unwinder(Worker& worker, Options options) : impl_(std::make_unique<Impl>(worker, options)) {}
+Unwinder::~Unwinder() = default;
+
+std::vector<Walk> Unwinder::walk(const Target& target, std::span<const WalkRequest> requests) {
+  Impl& impl = *impl_;
+  impl.look_at_modules(target);
+  std::vector<Walk> walks(requests.size());
+  std::vector<Paused> paused;
+  std::vector<PcKey> missing;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    Walker walker(requests[i], impl.options.max_frames);
+    impl.scratch.clear();
+    const auto lacks = walker.advance(impl.cache, impl.scratch);
+    walks[i].frames = impl.scratch;
+    if (lacks) {
+      missing.push_back(*lacks);
+      paused.push_back({i, walker});
+    } else {
+      impl.finish(walker, walks[i]);
+    }
+  }
+  std::uint64_t misses = 0;
+  while (!paused.empty()) {
+    misses += missing.size();
+    std::sort(missing.begin(), missing.end());
+    missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+    const std::optional<Error> failed = impl.learn(target, missing);
+    missing.clear();
+    std::erase_if(paused, [&](Paused& waiting) {
+      Walk& walk = walks[waiting.index];
+      if (failed) {
+        waiting.walker.abandon(*failed);
+      } else if (const auto lacks = waiting.walker.advance(impl.cache, walk.frames)) {
+        missing.push_back(*lacks);
+        return false;
+      }
+      impl.finish(waiting.walker, walk);
+      return true;
+    });
+  }
+  std::uint64_t frames = 0;
+  for (const Walk& walk : walks) frames += walk.frames.size();
+  impl.stats.rule_hits += frames - std::min(frames, misses);
+  impl.stats.worker_restarts = impl.worker.restarts();
+  return walks;
+}
+
+const UnwindStats& Unwinder::stats() const noexcept {
+  return impl_->stats;
+}
+
+}  // namespace coppice::inspect

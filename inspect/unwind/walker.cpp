@@ -1,0 +1,198 @@
+#include "inspect/unwind/walker.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace coppice::inspect {
+namespace {
+
+constexpr std::uint64_t word = 8;
+
+// The outermost frame a greenlet owns may reach over its base: it belongs to the code that started the
+// greenlet. A CFA further up than any such frame is wrong.
+constexpr std::uint64_t largest_straddling_frame = std::uint64_t{1} << 20;
+
+// Handlers on alternate stacks nest as deep as there are such stacks, which is once.
+constexpr unsigned max_backward_signals = 4;
+
+}  // namespace
+
+Walker::Walker(const WalkRequest& request, std::size_t max_frames) noexcept
+    : bytes_(request.stack.data()),
+      start_(request.stack_start),
+      limit_(std::min(request.stack_start + request.stack.size(), request.stack_stop)),
+      stop_(request.stack_stop),
+      exact_(request.exact_pc),
+      max_frames_(max_frames) {
+  if (limit_ < start_ || request.stack.size() > ~request.stack_start) limit_ = start_;
+  for (unsigned i = 0; i < machine::register_count; ++i) {
+    if (!request.registers.known(i)) continue;
+    values_[i] = request.registers.get(i);
+    known_ |= 1U << i;
+  }
+}
+
+bool Walker::finish(End end) {
+  end_ = end;
+  return false;
+}
+
+bool Walker::finish(End end, ErrorCode code, Address address, std::string message) {
+  error_ = Error{code, address, std::move(message)};
+  return finish(end);
+}
+
+void Walker::abandon(Error error) {
+  error_ = std::move(error);
+  end_ = End::truncated;
+}
+
+inline bool Walker::read(Address address, std::uint64_t& value) const noexcept {
+  if (address < start_ || address >= limit_ || limit_ - address < word) return false;
+  std::memcpy(&value, bytes_ + (address - start_), word);
+  return true;
+}
+
+bool Walker::unreadable(Address address) {
+  if (address < start_ || address >= stop_ || stop_ - address < word) {
+    return finish(End::error, ErrorCode::off_stack, address, "a frame points outside its stack");
+  }
+  return finish(End::truncated, ErrorCode::unreadable, std::max(address, limit_),
+                "the stack's bytes are missing from here on");
+}
+
+std::optional<PcKey> Walker::advance(const RuleCache& rules, std::vector<RawFrame>& frames) {
+  constexpr std::uint32_t needed = 1U << machine::ra | 1U << machine::sp;
+  if (end_ != End::unwalked) return std::nullopt;
+  if ((known_ & needed) != needed) {
+    finish(End::truncated, ErrorCode::not_stopped, 0, "pc and sp are not known");
+    return std::nullopt;
+  }
+  if (!arrived_ && frames.empty() && (values_[machine::sp] < start_ || values_[machine::sp] > stop_)) {
+    finish(End::error, ErrorCode::off_stack, values_[machine::sp], "sp lies outside the stack");
+    return std::nullopt;
+  }
+  for (;;) {
+    if (!arrived_) {
+      if (frames.size() >= max_frames_) {
+        finish(End::truncated, ErrorCode::too_deep, values_[machine::ra], "the limit of frames was reached");
+        return std::nullopt;
+      }
+      frames.push_back({.pc = values_[machine::ra], .sp = values_[machine::sp], .exact = exact_});
+      arrived_ = true;
+    }
+    const PcKey key{values_[machine::ra], exact_};
+    const Rule* rule = rules.find(key);
+    if (rule == nullptr) return key;
+    if (!apply(*rule, frames.back())) return std::nullopt;
+    arrived_ = false;
+  }
+}
+
+bool Walker::find_cfa(const Rule& rule, Address& cfa) {
+  if (!known(rule.cfa_register)) {
+    return finish(End::truncated, ErrorCode::not_stopped, values_[machine::ra],
+                  std::string("the caller depends on ") + machine::register_names[rule.cfa_register] +
+                      ", whose value is not known here");
+  }
+  cfa = values_[rule.cfa_register];
+  if (rule.cfa == Rule::Cfa::memory_plus) {
+    const Address at = cfa + static_cast<std::uint64_t>(std::int64_t{rule.slot});
+    if (!read(at, cfa)) return unreadable(at);
+  }
+  cfa += static_cast<std::uint64_t>(std::int64_t{rule.offset});
+  return true;
+}
+
+// Whether the walk may go on above this CFA.
+bool Walker::accept_cfa(const Rule& rule, Address cfa) {
+  const Address sp = values_[machine::sp];
+  if (rule.signal_frame) {
+    if (cfa < start_ || cfa > stop_) {
+      return finish(End::truncated, ErrorCode::off_stack, cfa, "the interrupted code ran on another stack");
+    }
+    if (cfa <= sp && ++backward_signals_ > max_backward_signals) {
+      return finish(End::error, ErrorCode::moved_backwards, cfa, "signal frames lead in a circle");
+    }
+    return true;
+  }
+  if (cfa <= sp)
+    return finish(End::error, ErrorCode::moved_backwards, cfa, "the caller's frame lies below this one");
+  if (cfa < stop_) return true;
+  if (cfa - stop_ <= largest_straddling_frame) return finish(End::base);
+  return finish(End::error, ErrorCode::off_stack, cfa, "a frame points outside its stack");
+}
+
+inline std::optional<std::uint64_t> Walker::value_of(Place place, Address cfa, std::uint64_t base,
+                                                     bool base_known, Address& failed_at) const noexcept {
+  const std::uint64_t distance = word * static_cast<std::uint64_t>(std::int64_t{place.n()});
+  std::uint64_t value = 0;
+  switch (place.kind()) {
+    case Place::Kind::at_cfa:
+      failed_at = cfa + distance;
+      if (read(failed_at, value)) return value;
+      return std::nullopt;
+    case Place::Kind::at_base:
+      if (!base_known) return std::nullopt;
+      failed_at = base + distance;
+      if (read(failed_at, value)) return value;
+      return std::nullopt;
+    case Place::Kind::cfa_plus:
+      return cfa + distance;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Turns the registers of a frame into its caller's. False: the walk has ended.
+bool Walker::apply(const Rule& rule, RawFrame& frame) {
+  if (!rule.usable()) {
+    error_ = unusable(rule, frame.pc);
+    return finish(error_->code == ErrorCode::bad_unwind_info ? End::error : End::truncated);
+  }
+  frame.signal_trampoline = rule.signal_frame;
+  const Place ra_place = rule.places[machine::ra];
+  if (ra_place.kind() == Place::Kind::undefined) return finish(End::base);
+  Address cfa = 0;
+  if (!find_cfa(rule, cfa)) return false;
+  frame.cfa = cfa;
+  if (!accept_cfa(rule, cfa)) return false;
+
+  // Places refer to the values of this frame, so those that are overwritten are kept first.
+  const std::uint64_t base = values_[rule.base_register];
+  const bool base_known = known(rule.base_register);
+  std::array<std::uint64_t, machine::register_count> before;  // NOLINT: only read where it was filled
+  if (rule.reads_registers) before = values_;
+  const std::uint32_t known_before = known_;
+  known_ = (known_ & machine::callee_saved & ~rule.changed) | 1U << machine::sp;
+  for (std::uint32_t left = rule.changed; left != 0; left &= left - 1) {
+    const auto number = static_cast<unsigned>(std::countr_zero(left));
+    const Place place = rule.places[number];
+    Address failed_at = 0;
+    std::optional<std::uint64_t> value;
+    if (place.kind() == Place::Kind::in_register) {
+      const auto source = static_cast<unsigned>(place.n());
+      if ((known_before >> source & 1) != 0) value = before[source];
+    } else {
+      value = value_of(place, cfa, base, base_known, failed_at);
+    }
+    if (value) {
+      values_[number] = *value;
+      known_ |= 1U << number;
+    } else if (number == machine::ra) {
+      if (failed_at != 0) return unreadable(failed_at);
+      return finish(End::truncated, ErrorCode::not_stopped, frame.pc,
+                    "the return address depends on a register whose value is not known here");
+    }
+  }
+  values_[machine::sp] = cfa;
+  exact_ = rule.signal_frame;
+  // The psABI marks the outermost frame by a zero: so do hand-written entry points without CFI of that kind.
+  if (values_[machine::ra] == 0) return finish(End::base);
+  return true;
+}
+
+}  // namespace coppice::inspect

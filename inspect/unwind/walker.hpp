@@ -1,0 +1,64 @@
+// Walker: one stack, followed by rules.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "inspect/unwind/rule_cache.hpp"
+#include "inspect/unwind/walk.hpp"
+
+namespace coppice::inspect {
+
+/// Follows one stack by rules from a RuleCache, pausing where a rule is not known yet.
+///
+/// Guarantees, whatever the stack, the registers and the rules are: reads only the bytes of the request, and
+/// none at or above stack_stop; sp rises from frame to frame, except that code interrupted by a signal may
+/// have been elsewhere on the stack (a few times, for handlers on an alternate stack); at most `max_frames`
+/// frames. A caller-saved register is unknown in the caller, and a rule that needs an unknown value ends the
+/// walk.
+class Walker {
+ public:
+  /// The bytes of the request must stay. Nothing is walked yet.
+  Walker(const WalkRequest& request, std::size_t max_frames) noexcept;
+
+  /// Appends frames (to the same vector at every call) until the walk ends, or a rule is missing: then
+  /// returns for which pc. Called again, it goes on.
+  std::optional<PcKey> advance(const RuleCache& rules, std::vector<RawFrame>& frames);
+
+  /// How it ended: `unwalked` until `advance` returned nothing.
+  End end() const noexcept { return end_; }
+  const std::optional<Error>& error() const noexcept { return error_; }
+
+  /// Ends a paused walk, as truncated, for a reason found elsewhere.
+  void abandon(Error error);
+
+ private:
+  bool read(Address address, std::uint64_t& value) const noexcept;
+  bool apply(const Rule& rule, RawFrame& frame);
+  bool find_cfa(const Rule& rule, Address& cfa);
+  bool accept_cfa(const Rule& rule, Address cfa);
+  std::optional<std::uint64_t> value_of(Place place, Address cfa, std::uint64_t base, bool base_known,
+                                        Address& failed_at) const noexcept;
+  bool finish(End end);
+  bool finish(End end, ErrorCode code, Address address, std::string message);
+  bool unreadable(Address address);
+  bool known(unsigned register_number) const noexcept { return (known_ >> register_number & 1) != 0; }
+
+  const std::byte* bytes_;
+  Address start_;  // readable: [start_, limit_), and limit_ <= stop_
+  Address limit_;
+  Address stop_;
+  std::array<std::uint64_t, machine::register_count> values_{};
+  std::uint32_t known_ = 0;
+  unsigned backward_signals_ = 0;
+  bool exact_;
+  bool arrived_ = false;  // the frame at the current pc was appended
+  std::size_t max_frames_;
+  End end_ = End::unwalked;
+  std::optional<Error> error_;
+};
+
+}  // namespace coppice::inspect
