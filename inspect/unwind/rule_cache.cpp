@@ -51,6 +51,15 @@ void RuleCache::clear_pcs() {
   resize(smallest_bits);
 }
 
+void RuleCache::trim() {
+  constexpr std::size_t most = std::size_t{1} << 20;
+  if (used_ < most && by_file_.size() < most) return;
+  clear_pcs();
+  rules_.clear();
+  numbers_.clear();
+  by_file_.clear();
+}
+
 void RuleCache::resize(unsigned bits) {
   std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(std::size_t{1} << bits));
   mask_ = slots_.size() - 1;
@@ -62,7 +71,6 @@ void RuleCache::resize(unsigned bits) {
 }
 
 void RuleCache::insert(const PcKey& key, std::uint32_t rule) {
-  if (used_ >= max_pcs) clear_pcs();
   if (used_ * 2 >= slots_.size()) resize(64 - shift_ + 1);
   std::size_t at = home(key);
   while (slots_[at].use != Use::empty && !(slots_[at].pc == key.pc && slots_[at].use == use_of(key)))

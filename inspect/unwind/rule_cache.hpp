@@ -28,11 +28,9 @@ struct FileKey {
 
 /// Many pcs share few rules, so a rule is stored once and both tables hold its number. The table by pc is one
 /// open-addressed array (a lookup is one multiplication and, nearly always, one cache line); it must be
-/// cleared when modules move. Memory is bounded: a table by pc beyond `max_pcs` entries starts anew.
+/// cleared when modules move.
 class RuleCache {
  public:
-  static constexpr std::size_t max_pcs = std::size_t{1} << 20;
-
   RuleCache();
 
   /// The rule at a pc, or null. Valid until the next `add` or `bind`.
@@ -53,7 +51,9 @@ class RuleCache {
   /// Forgets which pc is where; keeps what is known of files.
   void clear_pcs();
 
-  std::size_t pcs() const noexcept { return used_; }
+  /// Forgets everything when hostile stacks have brought more pcs than programs have.
+  void trim();
+
   std::size_t distinct_rules() const noexcept { return rules_.size(); }
 
  private:

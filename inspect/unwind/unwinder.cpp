@@ -46,6 +46,7 @@ struct Unwinder::Impl {
   void look_at_modules(const Target& target);
   std::optional<Error> learn(const Target& target, std::span<const PcKey> keys);
   std::optional<FileKey> locate(const Target& target, const PcKey& key);
+  const Result<worker::FileId>& file_of(const Target& target, const Module& module);
   void finish(const Walker& walker, Walk& walk);
 
   Worker& worker;
@@ -54,19 +55,28 @@ struct Unwinder::Impl {
   RuleCache cache;
   std::vector<ModulePlace> picture;
   const Target* pictured = nullptr;
-  std::map<Address, Error> unreachable;  // by pc: why its module's file could not be had
+  std::map<Address, Result<worker::FileId>> files;  // by start of module
+  std::map<Address, Error> unreachable;             // by pc: why its module's file could not be had
   UnwindStats stats;
   std::vector<RawFrame> scratch;
 };
 
 // What is known by pc holds only while the same modules lie at the same places.
 void Unwinder::Impl::look_at_modules(const Target& target) {
+  cache.trim();
   std::vector<ModulePlace> now = places_of(target.modules());
   if (pictured == &target && now == picture) return;
   pictured = &target;
   picture = std::move(now);
   cache.clear_pcs();
+  files.clear();
   unreachable.clear();
+}
+
+const Result<worker::FileId>& Unwinder::Impl::file_of(const Target& target, const Module& module) {
+  auto known = files.find(module.start);
+  if (known == files.end()) known = files.emplace(module.start, worker.image(target, module)).first;
+  return known->second;
 }
 
 // Where a pc's unwind information is: nothing when no file can be had, and then the pc has an unusable rule.
@@ -78,7 +88,7 @@ std::optional<FileKey> Unwinder::Impl::locate(const Target& target, const PcKey&
     unreachable[key.pc] = Error{ErrorCode::no_unwind_info, key.pc, "this address lies in no known module"};
     return std::nullopt;
   }
-  auto file = worker.image(target, *module);
+  const auto& file = file_of(target, *module);
   if (!file.ok()) {
     cache.add(key, nullptr, Rule{});
     unreachable[key.pc] = Error{file.error().code, key.pc, file.error().message};

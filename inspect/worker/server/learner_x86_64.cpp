@@ -204,10 +204,12 @@ Rule Learner::probe(const Fde& fde, std::uint64_t ip, unsigned probe) {
   unw_cursor_t cursor{};
   std::optional<Values> after;
   const bool ended = without_abort([&] {
-    if (unw_init_local(&cursor, &context) == UNW_ESUCCESS && unw_step(&cursor) > 0)
+    if (unw_init_local(&cursor, &context) == UNW_ESUCCESS && unw_step(&cursor) >= 0)
       after = read_registers(cursor);
   });
-  if (!ended || !after) return of_status(Rule::Status::malformed);
+  // Having stepped, libunwind finds no unwind information at the marked return address and reports the end;
+  // it also does when it took no step because it could not use the FDE.
+  if (!ended || !after || after == before) return of_status(Rule::Status::malformed);
   Rule rule = Composer(before, *after, stack_, probe).compose();
   rule.signal_frame = rule.usable() && fde.signal_frame;
   return rule;
