@@ -180,29 +180,54 @@ Result<void> ProcessTarget::refresh() {
 }
 
 Result<ThreadRegisters> ProcessTarget::registers(pid_t tid, Stopping stopping) const {
-  ThreadRegisters result;
-  auto text = read_text_at(directory_.get(), fmt::format("task/{}/syscall", tid), kSmallFile);
-  if (!text.ok()) {
-    if (text.error().code == ErrorCode::not_permitted) return std::move(text).error();
-    return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
+  return hold(tid, stopping, {});
+}
+
+/// Equal before and after: the thread has not run in between. How often it has been put on a CPU tells a blocked
+/// call from the next one just like it.
+std::string ProcessTarget::whereabouts(pid_t tid) const {
+  std::string both;
+  for (const char* file : {"syscall", "schedstat"}) {
+    auto text = read_text_at(directory_.get(), fmt::format("task/{}/{}", tid, file), kSmallFile);
+    if (text.ok()) both += *text;
   }
-  if (const auto blocked = parse_syscall(*text)) {
-    result.registers.set(x86_64::rsp, blocked->sp);
-    result.registers.set(x86_64::rip, blocked->pc);
+  return both;
+}
+
+Result<ThreadRegisters> ProcessTarget::hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const {
+  constexpr int kTries = 4;
+  ThreadRegisters result;
+  for (int tries = 0; tries < kTries; ++tries) {
+    const std::string before = copy ? whereabouts(tid) : std::string();
+    auto text = read_text_at(directory_.get(), fmt::format("task/{}/syscall", tid), kSmallFile);
+    if (!text.ok()) {
+      if (text.error().code == ErrorCode::not_permitted) return std::move(text).error();
+      return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
+    }
+    if (const auto blocked = parse_syscall(*text)) {
+      result.registers.set(x86_64::rsp, blocked->sp);
+      result.registers.set(x86_64::rip, blocked->pc);
+      if (!copy) return result;
+      copy(result);
+      if (whereabouts(tid) == before) return result;
+      continue;
+    }
+    if (!text->starts_with("running")) {
+      return Error{ErrorCode::gone, 0, fmt::format("thread {} is exiting", tid)};
+    }
+    if (stopping == Stopping::never) {
+      return Error{ErrorCode::not_stopped, 0,
+                   fmt::format("thread {} is running on a CPU, and stopping it is not allowed", tid)};
+    }
+    auto stopped = copy_registers_stopped(pid_, tid, kPatience, [&](const user_regs_struct& registers) {
+      result.registers = x86_64::from_kernel(registers);
+      result.complete = true;
+      if (copy) copy(result);
+    });
+    if (!stopped.ok()) return std::move(stopped).error();
     return result;
   }
-  if (!text->starts_with("running")) {
-    return Error{ErrorCode::gone, 0, fmt::format("thread {} is exiting", tid)};
-  }
-  if (stopping == Stopping::never) {
-    return Error{ErrorCode::not_stopped, 0,
-                 fmt::format("thread {} is running on a CPU, and stopping it is not allowed", tid)};
-  }
-  auto stopped = copy_registers_stopped(pid_, tid, kPatience);
-  if (!stopped.ok()) return std::move(stopped).error();
-  result.registers = x86_64::from_kernel(*stopped);
-  result.complete = true;
-  return result;
+  return Error{ErrorCode::torn, 0, fmt::format("thread {} ran on whenever its stack was copied", tid)};
 }
 
 Result<UniqueFd> ProcessTarget::open_image(const Module& module) const {

@@ -28,6 +28,7 @@ class ProcessTarget final : public Target {
   std::span<const Thread> threads() const override { return threads_; }
   Result<void> refresh() override;
   Result<ThreadRegisters> registers(pid_t tid, Stopping stopping) const override;
+  Result<ThreadRegisters> hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const override;
   Result<UniqueFd> open_image(const Module& module) const override;
   Result<UniqueFd> open_debug_file(const Module& module, const std::string& build_id,
                                    const std::string& debug_link) const override;
@@ -42,6 +43,7 @@ class ProcessTarget final : public Target {
   void find_modules_again();
   void read_names();
   Error gone() const;
+  std::string whereabouts(pid_t tid) const;
 
   pid_t pid_;
   UniqueFd directory_;  // /proc/PID

@@ -63,7 +63,8 @@ long signal_to_deliver(pid_t tid) {
 }
 
 /// Runs on the tracer thread.
-Result<user_regs_struct> trace(pid_t pid, pid_t tid, std::chrono::milliseconds patience) {
+Result<user_regs_struct> trace(pid_t pid, pid_t tid, std::chrono::milliseconds patience,
+                               const std::function<void(const user_regs_struct&)>& while_stopped) {
   if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) return seize_error(pid, tid, errno);
   if (ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr) != 0) {
     return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
@@ -82,20 +83,23 @@ Result<user_regs_struct> trace(pid_t pid, pid_t tid, std::chrono::milliseconds p
     }
     std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
+  if (while_stopped) while_stopped(registers);
   ptrace(PTRACE_DETACH, tid, nullptr, signal_to_deliver(tid));
   return registers;
 }
 
 }  // namespace
 
-Result<user_regs_struct> copy_registers_stopped(pid_t pid, pid_t tid, std::chrono::milliseconds patience) {
+Result<user_regs_struct> copy_registers_stopped(
+    pid_t pid, pid_t tid, std::chrono::milliseconds patience,
+    const std::function<void(const user_regs_struct&)>& while_stopped) {
   std::optional<Result<user_regs_struct>> result;
   try {
     const ScopedSignalsBlocked blocked;
     pid_t tracer_tid = 0;
     std::thread tracer([&] {
       tracer_tid = gettid();
-      result.emplace(trace(pid, tid, patience));
+      result.emplace(trace(pid, tid, patience, while_stopped));
     });
     tracer.join();
     // join() returns while the kernel is still taking the tracer apart; only then is everything let go.

@@ -5,6 +5,7 @@
 #include <sys/user.h>
 
 #include <chrono>
+#include <functional>
 
 #include "inspect/base/result.hpp"
 
@@ -23,6 +24,11 @@ namespace coppice::inspect {
 ///
 /// `not_stopped` (it did not stop within `patience`), `not_permitted` (the message names the tracer when it
 /// has one already), `gone`, `io`.
-Result<user_regs_struct> copy_registers_stopped(pid_t pid, pid_t tid, std::chrono::milliseconds patience);
+///
+/// `while_stopped`, when given, is called with the registers before the thread is let go, on a thread of its own with all
+/// signals blocked; it must be quick and must not throw.
+Result<user_regs_struct> copy_registers_stopped(
+    pid_t pid, pid_t tid, std::chrono::milliseconds patience,
+    const std::function<void(const user_regs_struct&)>& while_stopped = {});
 
 }  // namespace coppice::inspect

@@ -67,6 +67,7 @@ class Target {
   virtual pid_t pid() const = 0;                 ///< 0 when unknown
   virtual std::string executable() const = 0;    ///< path of the main program, empty when unknown
   virtual std::string command_line() const = 0;  ///< arguments joined by spaces, empty when unknown
+  virtual std::string core_path() const { return {}; }  ///< of the core file, empty when live
   virtual const Memory& memory() const = 0;
   virtual std::span<const Module> modules() const = 0;    ///< sorted by start
   virtual std::span<const Mapping> mappings() const = 0;  ///< sorted by start

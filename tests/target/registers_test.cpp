@@ -116,6 +116,32 @@ TEST_CASE("a thread that another traces is reported with its tracer") {
   waitpid(tracer, nullptr, 0);
 }
 
+TEST_CASE("nothing moves while a held thread's stack is copied") {
+  const Child child({SUBJECT, "spin"});
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  std::uint64_t first = 0, last = 1;
+  int calls = 0;
+  const auto held = (*target)->hold(spinner, Stopping::allowed, [&](const ThreadRegisters& registers) {
+    const auto spins = [&] { return (*target)->memory().read_value<std::uint64_t>(child.at("spins")); };
+    const auto before = spins();
+    std::this_thread::sleep_for(2ms);
+    const auto after = spins();
+    calls += registers.complete ? 1 : 0;
+    if (before.ok() && after.ok()) first = *before, last = *after;
+  });
+  REQUIRE(held.ok());
+  CHECK(calls == 1);
+  CHECK(first == last);
+  CHECK(goes_on((*target)->memory(), child.at("spins")));
+
+  calls = 0;
+  const auto blocked = (*target)->hold(child.pid(), Stopping::never, [&](const ThreadRegisters&) { ++calls; });
+  CHECK(blocked.ok());
+  CHECK(calls >= 1);
+}
+
 TEST_CASE("a stopped process gives its registers and stays stopped") {
   const Child child({SUBJECT, "spin"});
   const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
