@@ -16,7 +16,9 @@ struct SnapshotOptions {
   bool frames = true;   ///< false: like `gldump list`
   bool symbols = true;  ///< false: pcs, modules and offsets only
   Stopping stopping = Stopping::allowed;
-  std::vector<std::string> ids;  ///< walk only these (ids, hex addresses or unique names); empty: all
+  /// Walk only these (ids, hex addresses or unique names); empty: all. The others are in the snapshot too,
+  /// unwalked.
+  std::vector<std::string> ids;
   /// Called now and then with what is being done and how far (done, total); may be empty.
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
 };

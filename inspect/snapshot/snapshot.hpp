@@ -39,6 +39,8 @@ struct SnapshotGreenlet {
   std::vector<Frame> frames;
   End end = End::unwalked;
   std::optional<Error> error;
+  bool chosen =
+      true;  ///< its stack was asked for: by SnapshotOptions::ids, or because all were (not in JSON)
 };
 
 struct SnapshotThread {
@@ -63,7 +65,7 @@ struct SnapshotStats {
   std::uint64_t frames = 0;
   std::uint64_t torn = 0, retried = 0, lost = 0;
   std::uint64_t switches = 0, bytes_copied = 0;  ///< totals of the target so far
-  std::uint64_t incomplete = 0;                  ///< stacks that did not reach their base
+  std::uint64_t incomplete = 0;                  ///< chosen stacks that did not reach their base
   std::int64_t taken_unix_ns = 0;                ///< CLOCK_REALTIME
   std::uint64_t read_ns = 0, unwind_ns = 0, symbolize_ns = 0;
 };
