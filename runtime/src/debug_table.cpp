@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "control_block.hpp"
+#include "recorder.hpp"
 #include "resume_x86_64.hpp"
 #include "thread_state.hpp"
 #include "ticks_x86_64.hpp"
@@ -61,12 +62,6 @@ constexpr coppice_debug_thread_layout thread_layout = {
     .ring_written = offsetof(ThreadState, ring_written),
 };
 
-coppice_debug_clock read_clocks() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return {coppice::internal::ticks(), std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec};
-}
-
 constexpr struct coppice_debug_table initial_table() {
   struct coppice_debug_table table{};
   table.magic = COPPICE_DEBUG_MAGIC;
@@ -94,6 +89,12 @@ constinit struct coppice_debug_table coppice_debug_table = initial_table();
 
 namespace coppice::internal {
 
+coppice_debug_clock read_clocks() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return {ticks(), std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec};
+}
+
 void note_clocks() noexcept {
   auto& table = coppice_debug_table;
   const coppice_debug_clock now = read_clocks();
@@ -116,6 +117,7 @@ void note_clocks() noexcept {
         static_cast<std::uint64_t>(static_cast<double>(now.ticks - table.clock_start.ticks) / seconds);
   }
   version.store(table.clock_version + 1, std::memory_order_release);
+  note_recorder_clocks(now);
 }
 
 }  // namespace coppice::internal

@@ -5,6 +5,8 @@
 
 namespace coppice::internal {
 
+coppice_debug_clock read_clocks() noexcept;
+
 /// Reads both clocks into the table. Called at first use and now and then; the caller holds registry_mutex.
 void note_clocks() noexcept;
 

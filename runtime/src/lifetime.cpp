@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "recorder.hpp"
 #include "switch.hpp"
 #include "transfer.hpp"
 
@@ -13,7 +14,7 @@ void queue_dropped(ThreadState& owner, coppice_greenlet* block) noexcept {  // u
   block->dying = true;
   block->next_dropped = owner.dropped;
   owner.dropped = block;
-  owner.dropped_elsewhere.store(true, std::memory_order_relaxed);
+  owner.attention.store(true, std::memory_order_relaxed);
 }
 
 /// Whether the caller is the one to end an unreferenced block; not if it is queued or being ended already.
@@ -61,40 +62,47 @@ bool kill(ThreadState& state, coppice_greenlet* block) noexcept {
   return switched;
 }
 
-/// Ends a claimed block of this thread. Returns a parent to be released, or nullptr.
-coppice_greenlet* reap(ThreadState& state, coppice_greenlet* block) noexcept {
+/// Ends a claimed block of this thread, if that can be done now. False: it is queued again, for the next
+/// switch.
+bool reap(ThreadState& state, coppice_greenlet* block) noexcept {
   if (block->state == COPPICE_STATE_SUSPENDED && !block->main()) {
     if (state.in_hook || !kill(state, block)) {
       const std::scoped_lock lock(registry_mutex);
-      queue_dropped(state, block);  // at the next switch, then
-      return nullptr;
+      queue_dropped(state, block);
+      return false;
     }
   }
   const bool unused = block->references.load(std::memory_order_acquire) == 0;
-  if (unused && (block->finished() || !block->started())) return destroy(&state, block);
-  block->dying = false;
-  return nullptr;
+  if (unused && (block->finished() || !block->started())) {
+    release(destroy(&state, block));
+  } else {
+    block->dying = false;
+  }
+  return true;
 }
 
 coppice_greenlet* next_dropped(ThreadState& state) noexcept {
   const std::scoped_lock lock(registry_mutex);
   coppice_greenlet* const block = state.dropped;
   if (block != nullptr) state.dropped = block->next_dropped;
-  state.dropped_elsewhere.store(state.dropped != nullptr, std::memory_order_relaxed);
   return block;
 }
 
 void reap_dropped(ThreadState& state) noexcept {
-  // Those that cannot be ended now queue up again, in front: so at most one round.
-  coppice_greenlet* stuck = nullptr;
   while (coppice_greenlet* block = next_dropped(state)) {
-    release(reap(state, block));
-    if (block->dying && block == stuck) return;
-    stuck = block;
+    if (!reap(state, block)) return;
   }
 }
 
-/// Gives up one reference. Returns the parent of a block that was destroyed, or nullptr.
+void follow_recorder(ThreadState& state) noexcept {
+  const std::scoped_lock lock(registry_mutex);
+  if (!state.ring_outdated) return;
+  const Changing changing(state.version);
+  attach_ring(state);
+}
+
+/// Gives up one reference. Returns the parent of a block that was destroyed, for the caller to give up too,
+/// or nullptr.
 coppice_greenlet* drop(coppice_greenlet* block) noexcept {
   std::uint32_t references = block->references.load(std::memory_order_relaxed);
   while (references > 1) {
@@ -104,7 +112,11 @@ coppice_greenlet* drop(coppice_greenlet* block) noexcept {
   ThreadState* const here = thread_state_or_null;
   if (here != nullptr && block->thread.load(std::memory_order_relaxed) == here) {
     if (block->references.fetch_sub(1, std::memory_order_acq_rel) != 1 || !claim(block)) return nullptr;
-    return reap(*here, block);
+    if (block->started() && !block->finished()) {
+      reap(*here, block);
+      return nullptr;
+    }
+    return destroy(here, block);
   }
   std::unique_lock lock(registry_mutex);  // so that its thread neither exits nor looks at it meanwhile
   if (block->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return nullptr;
@@ -130,36 +142,39 @@ void settle(ThreadState& state) noexcept {
     left->start = left->stop = 0;
     left->above = nullptr;
   }
-  if (left->references.load(std::memory_order_relaxed) == 0 && claim(left)) release(reap(state, left));
-  if (state.dropped_elsewhere.load(std::memory_order_relaxed)) reap_dropped(state);
+  if (left->references.load(std::memory_order_relaxed) == 0 && claim(left)) reap(state, left);
+  if (state.attention.exchange(false, std::memory_order_relaxed)) {
+    follow_recorder(state);
+    reap_dropped(state);
+  }
+}
+
+coppice_greenlet* disown_greenlets(ThreadState& state) noexcept {
+  coppice_greenlet* const first = std::exchange(state.greenlets, nullptr);
+  for (coppice_greenlet* block = first; block != nullptr; block = block->thread_next) {
+    const bool whole =
+        !block->main() && !block->version.changing() && block->start + block->slice.saved() == block->stop;
+    if (block->version.changing()) block->version.end();
+    const Changing changing(block->version);
+    block->thread.store(nullptr, std::memory_order_relaxed);
+    if (block->state == COPPICE_STATE_SUSPENDED && whole) {
+      block->state = COPPICE_STATE_ORPHANED;
+    } else if (block->started()) {
+      block->state = COPPICE_STATE_FINISHED;
+    }
+    add_reference(block);
+  }
+  state.dropped = nullptr;
+  return first;
 }
 
 void abandon_greenlets(ThreadState& state) noexcept {
   if (state.current == state.main) reap_dropped(state);
-  coppice_greenlet* const first = state.greenlets;
-  {
-    const std::scoped_lock lock(registry_mutex);
-    for (coppice_greenlet* block = first; block != nullptr; block = block->thread_next) {
-      const Changing changing(block->version);
-      add_reference(block);  // until the loop below
-      block->thread.store(nullptr, std::memory_order_relaxed);
-      const bool whole = !block->main() && block->start + block->slice.saved() == block->stop;
-      if (block->state == COPPICE_STATE_SUSPENDED && whole) {
-        block->state = COPPICE_STATE_ORPHANED;
-      } else if (block->started()) {
-        block->state = COPPICE_STATE_FINISHED;
-      }
-    }
-    state.dropped = nullptr;
-    state.dropped_elsewhere.store(false, std::memory_order_relaxed);
-    state.greenlets = nullptr;
-  }
+  std::unique_lock lock(registry_mutex);
+  coppice_greenlet* block = disown_greenlets(state);
+  lock.unlock();
   release(state.main);  // the thread's own reference
-  for (coppice_greenlet* block = first; block != nullptr;) {
-    coppice_greenlet* const next = block->thread_next;
-    release(block);
-    block = next;
-  }
+  while (block != nullptr) release(std::exchange(block, block->thread_next));
 }
 
 }  // namespace coppice::internal

@@ -14,14 +14,19 @@ inline void add_reference(coppice_greenlet* block) noexcept {
 /// discarded.
 void release(coppice_greenlet* block) noexcept;
 
-/// After a switch: looks after the greenlet that was left, and after those dropped by other threads.
+/// After a switch: looks after the greenlet that was left, and after what other threads have asked for.
 void settle(ThreadState& state) noexcept;
 
 /// Whether settle() has anything to do.
 inline bool unsettled(const ThreadState& state) noexcept {
   return state.origin->finished() || state.origin->references.load(std::memory_order_relaxed) == 0 ||
-         state.dropped_elsewhere.load(std::memory_order_relaxed);
+         state.attention.load(std::memory_order_relaxed);
 }
+
+/// Takes all greenlets from a thread that is gone: suspended ones become orphaned if their slice is whole.
+/// Returns their list, linked by thread_next, with a reference to each for the caller to give up. Under
+/// registry_mutex.
+coppice_greenlet* disown_greenlets(ThreadState& state) noexcept;
 
 /// The thread exits: its suspended greenlets become orphaned, and all of them belong to no thread.
 void abandon_greenlets(ThreadState& state) noexcept;

@@ -88,6 +88,7 @@ void give_state(ThreadState& state) noexcept {
     state.switches = state.bytes_copied = 0;
     detach_ring(state);
   }
+  state.attention.store(false, std::memory_order_relaxed);
   state.target = state.origin = nullptr;
   state.hook = nullptr;
   state.next_free = free_states;
@@ -101,12 +102,42 @@ extern "C" void coppice_thread_exit(void* pointer) {
   give_state(state);
 }
 
+// fork(): the child has this thread only, and must be able to take the lock.
+extern "C" void coppice_before_fork() {
+  registry_mutex.lock();
+}
+extern "C" void coppice_after_fork_in_parent() {
+  registry_mutex.unlock();
+}
+extern "C" void coppice_after_fork_in_child() {
+  ThreadState* const here = thread_state_or_null;
+  forget_recorder_file();
+  for_each_slot<ThreadState>(coppice_debug_table.threads, [here](ThreadState& state) {
+    if (state.tid == 0) return;
+    if (state.version.changing()) state.version.end();  // caught in the middle of a switch
+    const Changing changing(state.version);
+    if (&state == here) {
+      state.tid = static_cast<std::uint32_t>(gettid());
+      attach_ring(state);
+    } else {  // its stack is gone, and so is the chance to free anything it held
+      disown_greenlets(state);
+      detach_ring(state);
+      state.tid = 0;
+      state.current = state.main = nullptr;
+    }
+  });
+  registry_mutex.unlock();
+}
+
 /// A pthread key and not a thread_local object: its destructor runs after those of all thread_local objects,
 /// which may hold greenlets of this thread.
 pthread_key_t exit_key() {
   static const pthread_key_t key = [] {
     pthread_key_t made{};
     if (pthread_key_create(&made, coppice_thread_exit) != 0) throw std::bad_alloc();
+    if (pthread_atfork(coppice_before_fork, coppice_after_fork_in_parent, coppice_after_fork_in_child) != 0) {
+      throw std::bad_alloc();
+    }
     return made;
   }();
   return key;
@@ -128,6 +159,7 @@ void find_stack_bounds(ThreadState& state) noexcept {
 }
 
 ThreadState& make_thread_state() {
+  configure_recorder_once();
   const pthread_key_t key = exit_key();
   ThreadState* state = take_state();
   state->exception_globals = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
@@ -146,6 +178,7 @@ ThreadState& make_thread_state() {
     main->references = 1;  // the thread's own
   }
   {
+    const std::scoped_lock lock(registry_mutex);
     const Changing changing(state->version);
     state->tid = static_cast<std::uint32_t>(gettid());
     state->current = state->main = main;

@@ -6,12 +6,16 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 
 #include "control_block.hpp"
+#include "coppice/recorder.h"
 #include "version.hpp"
 
 namespace coppice::internal {
+
+class RingStore;
 
 /// The C++ runtime's record of a thread's exceptions, as the Itanium C++ ABI (2.2.2) lays it out.
 struct ExceptionGlobals {
@@ -44,12 +48,15 @@ struct ThreadState {
   coppice_greenlet* origin = nullptr;  ///< of the last switch
   ExceptionGlobals* exception_globals = nullptr;
   Transfer transfer;
+  coppice_recorder_ring* ring_header = nullptr;
+  std::shared_ptr<RingStore> ring_store;
   std::function<void(const SwitchEvent&)> hook;
   bool in_hook = false;
-  std::atomic<bool> dropped_elsewhere = false;  ///< `dropped` was added to by another thread
-  coppice_greenlet* dropped = nullptr;          ///< to be ended; under registry_mutex
-  coppice_greenlet* greenlets = nullptr;        ///< all that belong to this thread
-  coppice_greenlet* free_blocks = nullptr;      ///< a small stock, so that spawning takes no lock
+  std::atomic<bool> attention = false;      ///< settle() has something to do after the next switch
+  bool ring_outdated = false;               ///< the recorder's mode has changed; under registry_mutex
+  coppice_greenlet* dropped = nullptr;      ///< to be ended; under registry_mutex
+  coppice_greenlet* greenlets = nullptr;    ///< all that belong to this thread
+  coppice_greenlet* free_blocks = nullptr;  ///< a small stock, so that spawning takes no lock
   std::uint32_t free_count = 0;
   ThreadState* next_free = nullptr;
 };

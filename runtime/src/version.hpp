@@ -16,6 +16,7 @@ class Version {
     std::atomic_thread_fence(std::memory_order_release);  // the odd number is seen before any change
   }
   void end() noexcept { value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+  bool changing() const noexcept { return value_.load(std::memory_order_relaxed) % 2 != 0; }
 
  private:
   std::atomic<std::uint64_t> value_ = 0;
