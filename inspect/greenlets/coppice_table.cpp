@@ -33,15 +33,13 @@ std::optional<Address> table_by_note(const ElfPlace& place, Address header_at, s
   std::optional<Address> table;
   for (const Elf64_Phdr& segment : elf->segments) {
     if (segment.p_type != PT_NOTE || table) continue;
-    const std::vector<std::byte> bytes =
-        read_up_to(place.memory, place.of(segment), segment.p_filesz, largest_note_segment);
-    visit_notes(bytes, segment.p_align, [&](const ElfNote& note) {
-      std::int64_t distance = 0;
+    const Address start = place.of(segment);
+    const std::uint64_t size = std::min<std::uint64_t>(segment.p_filesz, largest_note_segment);
+    visit_notes(place.memory, start, size, segment.p_align, [&](const ElfNote& note) {
       if (note.name != COPPICE_NOTE_NAME || note.type != COPPICE_NOTE_TYPE) return true;
-      if (note.content.size() < sizeof distance) return true;
-      std::memcpy(&distance, note.content.data(), sizeof distance);
-      const auto offset = static_cast<std::uint64_t>(note.content.data() - bytes.data());
-      table = segment.p_vaddr + bias + offset + static_cast<std::uint64_t>(distance);
+      const auto distance = place.memory.read_value<std::int64_t>(note.content);
+      if (note.size < sizeof(std::int64_t) || !distance.ok()) return true;
+      table = segment.p_vaddr + bias + (note.content - start) + static_cast<std::uint64_t>(*distance);
       return false;
     });
   }
