@@ -34,9 +34,12 @@ struct RawFrame {
 
 /// A stack to walk.
 struct WalkRequest {
-  Registers registers;               ///< pc and sp at least
-  bool exact_pc = false;             ///< see RawFrame::exact, for frame 0
-  std::span<const std::byte> stack;  ///< bytes from `stack_start`, without a gap; must outlive the call
+  Registers registers;    ///< pc and sp at least
+  bool exact_pc = false;  ///< see RawFrame::exact, for frame 0
+  /// Bytes from `stack_start`, without a gap; must outlive the call. For an exact pc begin 128 bytes below
+  /// sp: in an epilogue CFI still refers to slots that were just popped, which the psABI's red zone keeps
+  /// alive.
+  std::span<const std::byte> stack;
   Address stack_start = 0;
   Address stack_stop = 0;  ///< the base: nothing at or above is read; a CFA may equal it
 };

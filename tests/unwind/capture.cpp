@@ -56,7 +56,9 @@ std::vector<ExpectedFrame> backtrace_by_libgcc() {
 
 // [[gnu::no_sanitize]]: copies redzones of other frames too.
 [[gnu::no_sanitize("address")]] void copy_stack(Capture& capture) {
-  capture.stack_start = capture.registers.sp();
+  // With the red zone: in an epilogue CFI still refers to slots that were just popped.
+  constexpr std::uint64_t red_zone = 128;
+  capture.stack_start = capture.registers.sp() - red_zone;
   capture.stack_stop = stack_end();
   const auto* from = reinterpret_cast<const std::byte*>(capture.stack_start);
   capture.stack.resize(capture.stack_stop - capture.stack_start);
@@ -100,7 +102,7 @@ Address stack_end() {
   capture.expected = backtrace_by_libgcc();
   // Frame 0 stands at getcontext here and at _Unwind_Backtrace's call in a lambda there: only its callers
   // compare.
-  while (!capture.expected.empty() && capture.expected.front().sp <= capture.stack_start) {
+  while (!capture.expected.empty() && capture.expected.front().sp <= capture.registers.sp()) {
     capture.expected.erase(capture.expected.begin());
   }
   capture.expected.insert(capture.expected.begin(), {capture.registers.pc(), capture.registers.sp(), true});
