@@ -5,13 +5,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+#include <thread>
 
 namespace coppice::oracle {
 
@@ -42,6 +45,22 @@ std::string read_to_end(int fd) {
     const ssize_t got = ::read(fd, buffer, sizeof buffer);
     if (got > 0) text.append(buffer, static_cast<std::size_t>(got));
     if (got == 0 || (got < 0 && errno != EINTR)) return text;
+  }
+}
+
+/// Waits until every thread of a process sleeps, for at most a few seconds: the announcement ends just
+/// before.
+void wait_until_asleep(pid_t pid) {
+  const auto awake = [](const fs::directory_entry& task) {
+    std::string stat;
+    std::getline(std::ifstream(task.path() / "stat"), stat);
+    const auto state = stat.rfind(") ");
+    return state == std::string::npos || stat[state + 2] != 'S';
+  };
+  for (int attempt = 0; attempt < 500; ++attempt) {
+    const fs::directory_iterator tasks("/proc/" + std::to_string(pid) + "/task");
+    if (std::none_of(begin(tasks), end(tasks), awake)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
@@ -115,6 +134,7 @@ Result<Subject> Subject::start(const std::string& program, const std::vector<std
     return Error{ErrorCode::corrupt, 0, program + ": " + announcement.error().message};
   }
   subject.announcement_ = std::move(announcement).value();
+  wait_until_asleep(subject.pid_);
   return subject;
 }
 
