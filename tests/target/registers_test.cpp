@@ -137,7 +137,8 @@ TEST_CASE("nothing moves while a held thread's stack is copied") {
   CHECK(goes_on((*target)->memory(), child.at("spins")));
 
   calls = 0;
-  const auto blocked = (*target)->hold(child.pid(), Stopping::never, [&](const ThreadRegisters&) { ++calls; });
+  const auto blocked =
+      (*target)->hold(child.pid(), Stopping::never, [&](const ThreadRegisters&) { ++calls; });
   CHECK(blocked.ok());
   CHECK(calls >= 1);
 }
