@@ -52,7 +52,7 @@ unpack_privately() {
   [ ! -e "$deps/.unpacked/$package" ] || return 0
   echo "setup: $package would replace installed packages, so it is unpacked under build/deps"
   mkdir -p "$deps/.unpacked" "$deps/.download"
-  (cd "$deps/.download" && rm -f ./*.deb && apt-get -qq download "$package")
+  (cd "$deps/.download" && rm -f ./*.deb && apt-get -qq -o APT::Sandbox::User=root download "$package")
   for deb in "$deps/.download"/*.deb; do dpkg-deb -x "$deb" "$deps"; done
   # A linker name (libx.so) whose library is installed system-wide points there.
   find "$deps/usr/lib" -xtype l | while read -r link; do
