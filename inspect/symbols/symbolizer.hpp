@@ -29,13 +29,21 @@ struct SymbolQuery {
 
 /// Names addresses by libdw inside coppice-worker: debug information, .symtab, .dynsym, separate debug files.
 /// Lazy (a module's debug information is loaded at the first question about it) and cached by module identity
-/// for the life of the object. A module whose debug information kills the worker is named by offset only and
-/// reported in `warnings()`.
-/// Thread-safety: one thread at a time.
+/// for the life of the object. An address whose debug information kills the worker is named from symbol
+/// tables; so is a module where that happens repeatedly, or where it stalls the worker; and where symbol
+/// tables do that too, by offset only. Whatever could not be used is told by `take_warnings`. No file is ever
+/// fetched: debuginfod is not asked. Thread-safety: one thread at a time.
 class Symbolizer {
  public:
+  struct Options {
+    /// CPU time the worker may spend on one address, the loading of its module included. Gigabytes of
+    /// compressed debug information take seconds.
+    std::uint32_t address_cpu_ms = 10'000;
+  };
+
   /// `worker` must outlive the Symbolizer.
   explicit Symbolizer(Worker& worker);
+  Symbolizer(Worker& worker, Options options);
   ~Symbolizer();
 
   /// Answers all queries, in their order, with as few exchanges with the worker as possible.

@@ -35,7 +35,8 @@ enum class MessageKind : std::uint16_t {
   open_file,    ///< u32 FileId, with one descriptor; no answers
   close_file,   ///< u32 FileId; no answers
   learn_rules,  ///< inspect/worker/learn_protocol.hpp
-  symbolize,    ///< debug information: functions, lines, inlined frames
+  symbolize,    ///< inspect/worker/symbolize_protocol.hpp
+  debug_links,  ///< inspect/worker/symbolize_protocol.hpp
 };
 
 /// How the client and the worker call an ELF file whose descriptor was passed. Never used twice by one

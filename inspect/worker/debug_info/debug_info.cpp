@@ -9,7 +9,7 @@ Result<std::unique_ptr<DebugInfo>> DebugInfo::open(const DebugFiles& files, Debu
   if (!image.ok()) return std::move(image).error();
   std::unique_ptr<DebugInfo> info(new DebugInfo(std::move(*image)));
   if (files.debug >= 0) info->accept_debug_file(files.debug);
-  info->choose_symbols();
+  info->choose_symbols(files.bias);
   if (depth == DebugDepth::full) info->open_dwarf(files.alternate);
   return info;
 }
@@ -34,16 +34,16 @@ void DebugInfo::accept_debug_file(int fd) {
   }
 }
 
-void DebugInfo::choose_symbols() {
-  const auto take = [this](const ElfFile* file, std::uint32_t type) {
-    Elf_Scn* table = file ? file->section_of_type(type) : nullptr;
-    if (!table || symbols_) return;
-    auto symbols = std::make_unique<SymbolTable>(*file, table, code_);
+void DebugInfo::choose_symbols(std::uint64_t bias) {
+  const auto take = [this](const ElfFile& file, const std::optional<SymbolSource>& source) {
+    if (symbols_ || !source) return;
+    auto symbols = std::make_unique<SymbolTable>(file, *source, code_);
     if (!symbols->empty()) symbols_ = std::move(symbols);
   };
-  take(&image_, SHT_SYMTAB);
-  take(debug_.get(), SHT_SYMTAB);
-  take(&image_, SHT_DYNSYM);
+  take(image_, section_symbols(image_, SHT_SYMTAB));
+  if (debug_) take(*debug_, section_symbols(*debug_, SHT_SYMTAB));
+  take(image_, section_symbols(image_, SHT_DYNSYM));
+  take(image_, dynamic_symbols(image_, bias));
 }
 
 const ElfFile* DebugInfo::dwarf_file() const {

@@ -13,21 +13,20 @@
 
 namespace coppice::inspect {
 
-/// How deep to look. `symbols` is the retreat when debug information killed or stalled the worker.
-enum class DebugDepth : std::uint8_t { full, symbols };
-
 /// Descriptors of an image and its companions; -1 for none. Borrowed: they must stay open as long as the
 /// DebugInfo.
 struct DebugFiles {
   int image = -1;
   int debug = -1;      ///< separate debug file
   int alternate = -1;  ///< what .gnu_debugaltlink of the file with the DWARF names (dwz)
+  /// Where the image was loaded, less where it was linked to be; matters for an image made from memory only.
+  std::uint64_t bias = 0;
 };
 
-/// Names the addresses of one image: by DWARF, else .symtab, else .dynsym, from the image or its separate
-/// debug file. Never touches the file system: it has descriptors only. (libdw tries to open .dwo files and
-/// dwz files it was not given; the sandbox refuses, and libdw goes on without.) Never asks debuginfod, which
-/// is libdwfl's doing.
+/// Names the addresses of one image: by DWARF, else .symtab, else .dynsym (found without section headers
+/// too), from the image or its separate debug file. Never touches the file system: it has descriptors only.
+/// (libdw tries to open .dwo files and dwz files it was not given; the sandbox refuses, and libdw goes on
+/// without.) Never asks debuginfod, which is libdwfl's doing.
 ///
 /// libdw and libelf do not promise to survive malformed files: this class is for the sandbox, and for tests.
 /// Thread-safety: one thread at a time.
@@ -46,7 +45,7 @@ class DebugInfo {
  private:
   DebugInfo(ElfFile image) : image_(std::move(image)), code_(image_) {}
   void accept_debug_file(int fd);
-  void choose_symbols();
+  void choose_symbols(std::uint64_t bias);
   void open_dwarf(int alternate);
   /// The file whose DWARF is read: the image when it has any, else the separate debug file. May be null.
   const ElfFile* dwarf_file() const;

@@ -117,6 +117,36 @@ std::string qualified_name(Dwarf_Die declaration, int depth) {
   return bounded_name(scopes + own);
 }
 
+const char* linkage_name(Dwarf_Die function) {
+  for (const unsigned kind : {DW_AT_linkage_name, DW_AT_MIPS_linkage_name}) {
+    Dwarf_Attribute attribute;
+    if (dwarf_attr_integrate(&function, kind, &attribute)) return dwarf_formstring(&attribute);
+  }
+  return nullptr;
+}
+
+bool is_mangled(std::string_view name) {
+  return name.starts_with("_Z");
+}
+
+/// Whether the symbol at an address is a better name for the function there (null: DWARF knows none) than
+/// `name`:
+/// - DWARF has no name at all;
+/// - a static C++ function has no linkage name, and with it no parameters: its symbol has both;
+/// - an exported C function may have many names, of which DWARF gives the one in its source ("__libc_malloc")
+///   and the symbol the one that is called ("malloc").
+bool symbol_names_better(const FoundSymbol& symbol, Dwarf_Die* function, std::string_view name) {
+  if (!function) return true;
+  if (dwarf_haspc(function, symbol.start) != 1) return false;
+  if (name.empty()) return true;
+  const char* linkage = linkage_name(*function);
+  if (linkage && is_mangled(linkage)) return false;
+  bool at_start = false;
+  for_each_range(function,
+                 [&](Dwarf_Addr start, Dwarf_Addr) { at_start = at_start || start == symbol.start; });
+  return is_mangled(symbol.name) || (symbol.exported && at_start);
+}
+
 /// From the function that holds the address to the innermost inlined call there, outermost first.
 bool descend(Dwarf_Die* scope, std::uint64_t address, std::vector<Dwarf_Die>& chain, std::uint64_t& budget,
              int depth) {
@@ -269,14 +299,11 @@ std::string DwarfReader::function_name(Dwarf_Die function) {
   const Dwarf_Die origin = declaration_of(function);
   if (const auto known = names_.find(origin.addr); known != names_.end()) return known->second;
   std::string name;
-  for (const unsigned kind : {DW_AT_linkage_name, DW_AT_MIPS_linkage_name}) {
-    Dwarf_Attribute attribute;
-    const char* text = nullptr;
-    if (dwarf_attr_integrate(&function, kind, &attribute)) text = dwarf_formstring(&attribute);
-    if (text && *text) {
-      name = readable_name(text);
-      break;
-    }
+  // Linkage names of other languages than C++ are no better than what DWARF says: "__GI_raise" of glibc is
+  // raise.
+  if (const char* linkage = linkage_name(function); linkage && is_mangled(linkage)) {
+    name = readable_name(linkage);
+    if (is_mangled(name)) name.clear();  // too long or too odd to be demangled
   }
   if (name.empty()) name = qualified_name(origin, 0);
   names_.emplace(origin.addr, name);
@@ -306,14 +333,9 @@ std::vector<SourceFrame> DwarfReader::at(std::uint64_t address, const std::optio
   }
   if (chain.empty()) frames.push_back(std::move(frame));
 
-  // A static C++ function has no linkage name, and with it no parameters; its symbol has both. The symbol
-  // must start inside the function it is to name.
-  SourceFrame& outermost = frames.back();
-  const bool linked = !chain.empty() && (dwarf_hasattr_integrate(&chain.front(), DW_AT_linkage_name) ||
-                                         dwarf_hasattr_integrate(&chain.front(), DW_AT_MIPS_linkage_name));
-  const bool symbol_fits = symbol && (chain.empty() || dwarf_haspc(&chain.front(), symbol->start) == 1);
-  if (symbol_fits && (outermost.function.empty() || (!linked && symbol->name.starts_with("_Z")))) {
-    outermost.function = readable_name(symbol->name);
+  if (symbol &&
+      symbol_names_better(*symbol, chain.empty() ? nullptr : &chain.front(), frames.back().function)) {
+    frames.back().function = readable_name(symbol->name);
   }
   return frames;
 }

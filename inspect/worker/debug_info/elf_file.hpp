@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "inspect/base/result.hpp"
+#include "inspect/worker/symbolize_protocol.hpp"
 
 namespace coppice::inspect {
 
@@ -22,17 +23,6 @@ struct ElfCloser {
   void operator()(Elf* elf) const noexcept { elf_end(elf); }
 };
 using ElfHandle = std::unique_ptr<Elf, ElfCloser>;
-
-/// Where an image says that its debug information is. Empty strings mean that it says nothing.
-struct DebugLinks {
-  std::string build_id;  ///< lower-case hex
-  bool has_dwarf = false;
-  bool has_symtab = false;
-  std::string debug_link;  ///< file name of the separate debug file
-  std::uint32_t debug_link_crc = 0;
-  std::string alternate_link;  ///< path of the dwz file, absolute or relative to the file that names it
-  std::string alternate_build_id;
-};
 
 /// An open ELF file. Thread-safety: one thread at a time.
 class ElfFile {

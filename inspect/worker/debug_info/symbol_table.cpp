@@ -7,9 +7,6 @@
 namespace coppice::inspect {
 namespace {
 
-/// More than any real program has (Chromium with all local symbols: 3 million).
-constexpr std::size_t kMaxSymbols = 16'000'000;
-
 bool names_code(const GElf_Sym& symbol) {
   const auto type = GELF_ST_TYPE(symbol.st_info);
   return symbol.st_shndx != SHN_UNDEF && (symbol.st_shndx < SHN_LORESERVE || symbol.st_shndx == SHN_XINDEX) &&
@@ -22,23 +19,12 @@ std::size_t leading_underscores(std::string_view name) {
 
 }  // namespace
 
-SymbolTable::SymbolTable(const ElfFile& file, Elf_Scn* table, const CodeRanges& code) : elf_(file.elf()) {
-  GElf_Shdr header;
-  if (!table || !gelf_getshdr(table, &header) || header.sh_entsize == 0) return;
-  Elf_Data* data = elf_getdata(table, nullptr);
-  if (!data) return;
-  strings_ = header.sh_link;
-
-  // Section numbers beyond 0xff00 stand in a table beside the symbols.
-  Elf_Data* extended = nullptr;
-  if (const int index = elf_scnshndx(table); index > 0)
-    extended = elf_getdata(elf_getscn(elf_, index), nullptr);
-
-  const auto count = std::min<std::size_t>(header.sh_size / header.sh_entsize, kMaxSymbols);
-  for (std::size_t i = 1; i < count; ++i) {
+SymbolTable::SymbolTable(const ElfFile& file, const SymbolSource& source, const CodeRanges& code)
+    : elf_(file.elf()), strings_(source.strings), code_(code) {
+  for (int i = 1; i < source.count; ++i) {
     GElf_Sym symbol;
     Elf32_Word wide = 0;
-    if (!gelf_getsymshndx(data, extended, static_cast<int>(i), &symbol, &wide)) break;
+    if (!gelf_getsymshndx(source.symbols, source.extended, i, &symbol, &wide)) break;
     if (!names_code(symbol) || symbol.st_name == 0 || !code.at(symbol.st_value)) continue;
     const Symbol found{.start = symbol.st_value,
                        .name = symbol.st_name,
@@ -73,29 +59,34 @@ std::optional<FoundSymbol> SymbolTable::at(std::uint64_t address) const {
     if (plainer(*same, *nearest)) nearest = &*same;
     if (same == starts_.begin()) break;
   }
-  if (!in_section(nearest->section, address)) return std::nullopt;
+  if (!same_section(*nearest, address)) return std::nullopt;
   return resolve(*nearest);
 }
 
 std::optional<FoundSymbol> SymbolTable::resolve(const Symbol& symbol) const {
-  const char* name = elf_strptr(elf_, strings_, symbol.name);
-  if (!name || !*name) return std::nullopt;
-  return FoundSymbol{name, symbol.start};
+  if (symbol.name >= strings_.size()) return std::nullopt;
+  const auto rest = strings_.subspan(symbol.name);
+  const auto length = strnlen(rest.data(), rest.size());
+  if (length == 0 || length == rest.size()) return std::nullopt;
+  return FoundSymbol{{rest.data(), length}, symbol.start, !symbol.local};
 }
 
-bool SymbolTable::in_section(std::uint32_t section, std::uint64_t address) const {
+bool SymbolTable::same_section(const Symbol& symbol, std::uint64_t address) const {
   GElf_Shdr header;
-  Elf_Scn* scn = elf_getscn(elf_, section);
-  return scn && gelf_getshdr(scn, &header) && address >= header.sh_addr &&
-         address - header.sh_addr < header.sh_size;
+  Elf_Scn* section = elf_getscn(elf_, symbol.section);
+  if (!section || !gelf_getshdr(section, &header)) return code_.at(symbol.start) == code_.at(address);
+  return address >= header.sh_addr && address - header.sh_addr < header.sh_size;
 }
 
 bool SymbolTable::plainer(const Symbol& a, const Symbol& b) const {
   if (a.local != b.local) return b.local;
-  const auto name_a = resolve(a), name_b = resolve(b);
-  if (!name_a || !name_b) return name_a.has_value();
-  return std::make_tuple(leading_underscores(name_a->name), name_a->name.size(), name_a->name) <
-         std::make_tuple(leading_underscores(name_b->name), name_b->name.size(), name_b->name);
+  const auto found_a = resolve(a), found_b = resolve(b);
+  if (!found_a || !found_b) return found_a.has_value();
+  const auto plainness = [](std::string_view name) {
+    name = name.substr(0, name.find('@', 1));  // versions do not count
+    return std::make_tuple(leading_underscores(name), name.size(), name);
+  };
+  return plainness(found_a->name) < plainness(found_b->name);
 }
 
 }  // namespace coppice::inspect

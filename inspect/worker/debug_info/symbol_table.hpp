@@ -8,6 +8,7 @@
 
 #include "inspect/worker/debug_info/elf_file.hpp"
 #include "inspect/worker/debug_info/range_index.hpp"
+#include "inspect/worker/debug_info/symbol_source.hpp"
 
 namespace coppice::inspect {
 
@@ -16,9 +17,10 @@ struct FoundSymbol {
   std::string_view
       name;  ///< as in the string table (mangled, possibly with "@VERSION"); lives as long as the file
   std::uint64_t start = 0;  ///< ELF virtual address
+  bool exported = false;    ///< global or weak
 };
 
-/// The function symbols of one ELF file, from .symtab or else .dynsym. An address belongs to
+/// The function symbols of one ELF file. An address belongs to
 /// 1. the innermost symbol whose [value, value + size) holds it; of aliases the global one, of several global
 ///    ones the plainest name (`read` rather than `__read`);
 /// 2. else the nearest symbol before it, if that one has no size (assembler labels) and lies in the same
@@ -28,8 +30,8 @@ struct FoundSymbol {
 /// Thread-safety: one thread at a time (libelf).
 class SymbolTable {
  public:
-  /// `file` must outlive the table. Symbols outside `code` are ignored.
-  SymbolTable(const ElfFile& file, Elf_Scn* table, const CodeRanges& code);
+  /// `file`, in which `source` lies, and `code` must outlive the table. Symbols outside `code` are ignored.
+  SymbolTable(const ElfFile& file, const SymbolSource& source, const CodeRanges& code);
 
   std::optional<FoundSymbol> at(std::uint64_t address) const;
 
@@ -46,12 +48,13 @@ class SymbolTable {
   };
 
   std::optional<FoundSymbol> resolve(const Symbol& symbol) const;
-  bool in_section(std::uint32_t section, std::uint64_t address) const;
+  bool same_section(const Symbol& symbol, std::uint64_t address) const;
   /// Whether `a` names an address better than `b`, which has the same extent.
   bool plainer(const Symbol& a, const Symbol& b) const;
 
   Elf* elf_ = nullptr;
-  std::size_t strings_ = 0;  ///< index of the string table's section
+  std::span<const char> strings_;
+  const CodeRanges& code_;
   RangeIndex<Symbol> sized_;
   std::vector<Symbol> starts_;  ///< all symbols by start; of equal starts the sized ones come last
 };

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "inspect/worker/debug_info/service.hpp"
 #include "inspect/worker/server/learn_service.hpp"
 #include "inspect/worker/server/sandbox.hpp"
 #include "inspect/worker/server/service.hpp"
@@ -53,6 +54,8 @@ int run() {
   }
   Files files;
   std::optional<LearnService> learning;
+  DebugLinksService debug_links(files);
+  SymbolizeService symbolize(files);
   MessageHeader ready;
   ready.kind = MessageKind::ready;
   BodyWriter reason;
@@ -64,7 +67,9 @@ int run() {
   }
   if (send_message(worker_socket, ready, reason.bytes()) != Transfer::complete) return 1;
   if (!reason.bytes().empty()) return 1;
-  const Services services{{MessageKind::learn_rules, &*learning}};
+  const Services services{{MessageKind::learn_rules, &*learning},
+                          {MessageKind::symbolize, &symbolize},
+                          {MessageKind::debug_links, &debug_links}};
   return serve_requests(files, services);
 }
 

@@ -15,7 +15,8 @@
  * Versions. Each slot has a 64-bit version at `version`. It is odd while anyone changes the slot's fields or
  * the bytes of its slice (its own switch, an eviction by another greenlet, a free) and is never reset, also not when
  * the slot is used again. A reader reads versions, then bytes, then versions again: a slot whose version was odd or
- * changed is torn and is read again.
+ * changed is torn and is read again. Read the first version by itself: a single large read may fetch its bytes in any
+ * order, and then old fields can come with a new version.
  *
  * All integers are in the target's byte order (little endian on every machine supported so far). Fields are only
  * ever added at the end; `table_size` says how many there are; `abi_version` changes only when a meaning changes.

@@ -79,7 +79,7 @@ OWN_FUNCTION int poker(int v) {
 int main(int argc, char**) {
   const long sum = deep::outer(argc) + Box<long>().get(argc) + lambdas(argc) + c_function(argc) + hidden(argc) +
                    split(argc) + poker(argc);
-  std::printf("%ld\n", sum);
+  std::printf("sum %lx\nready\n", sum);
   std::fflush(stdout);
   while (std::getchar() != EOF) {}
 }
