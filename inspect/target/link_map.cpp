@@ -4,6 +4,7 @@
 #include <link.h>
 
 #include <climits>
+#include <set>
 #include <vector>
 
 namespace coppice::inspect {
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kMostHeaders = 1024;
 constexpr std::uint64_t kMostDynamic = 4096;
-constexpr std::size_t kMostLibraries = 65536;  // also what ends a list that runs in a circle
+constexpr std::size_t kMostLibraries = 65536;
 
 /// The value of DT_DEBUG: the address of r_debug, 0 when there is none.
 Address find_debug(const Memory& memory, Address program_headers, std::uint64_t count) {
@@ -43,7 +44,8 @@ std::map<std::uint64_t, std::string> read_link_map(const Memory& memory, Address
   auto head = memory.read_value<r_debug>(debug);
   if (!head.ok()) return names;
   Address next = reinterpret_cast<Address>(head->r_map);
-  for (std::size_t i = 0; next != 0 && i < kMostLibraries; ++i) {
+  std::set<Address> seen;  // a corrupt list may run in a circle
+  while (next != 0 && seen.size() < kMostLibraries && seen.insert(next).second) {
     auto entry = memory.read_value<link_map>(next);
     if (!entry.ok()) break;
     auto name = memory.read_string(reinterpret_cast<Address>(entry->l_name), PATH_MAX);
