@@ -19,17 +19,21 @@ coppice_greenlet* checked(coppice_greenlet* block) {
   return block;
 }
 
+[[noreturn, gnu::cold]] void refuse_switch(coppice_greenlet* block) {
+  const ThreadState* const owner = checked(block)->thread.load(std::memory_order_relaxed);
+  if (owner == nullptr) throw GreenletError("cannot switch to a greenlet of a thread that has exited");
+  if (owner != thread_state_or_null) throw GreenletError("cannot switch to a greenlet of another thread");
+  throw GreenletError("a switch hook cannot switch");
+}
+
 /// This thread's state, if `block` belongs to it and it may switch now.
 ThreadState& state_for_switch(coppice_greenlet* block) {
-  ThreadState& state = thread_state();
-  const ThreadState* owner = checked(block)->thread.load(std::memory_order_relaxed);
-  if (owner != &state) [[unlikely]] {
-    throw GreenletError(owner == nullptr ? "cannot switch to a greenlet of a thread that has exited"
-                                         : "cannot switch to a greenlet of another thread");
+  ThreadState* const state = thread_state_or_null;  // without one, no greenlet can belong to this thread
+  if (state == nullptr || block == nullptr || block->thread.load(std::memory_order_relaxed) != state ||
+      state->in_hook) [[unlikely]] {
+    refuse_switch(block);
   }
-  if (state.in_hook) [[unlikely]]
-    throw GreenletError("a switch hook cannot switch");
-  return state;
+  return *state;
 }
 
 std::any throw_into(coppice_greenlet* block, std::exception_ptr exception, const void* caller) {

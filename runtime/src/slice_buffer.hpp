@@ -7,8 +7,11 @@
 //   * the copy is placed so that no memcpy in either direction meets the 4 KB aliasing cliff (see place()).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+
+#include "stack_copy.hpp"
 
 namespace coppice::internal {
 
@@ -33,10 +36,24 @@ class SliceBuffer {
 
   /// Copies what is not yet saved of [start, start + total); room was reserved. Returns the number of bytes
   /// copied.
-  std::size_t save(std::uintptr_t start, std::size_t total) noexcept;
+  std::size_t save(std::uintptr_t start, std::size_t total) noexcept {
+    if (total <= saved_) return 0;
+    const std::size_t bytes = total - saved_;
+    stack_copy(copy_ + saved_, reinterpret_cast<const std::byte*>(start + saved_), bytes);
+    saved_ = total;
+    return bytes;
+  }
 
   /// Copies everything back to `start` and is empty then. Returns the number of bytes copied.
-  std::size_t restore(std::uintptr_t start) noexcept;
+  std::size_t restore(std::uintptr_t start) noexcept {
+    const std::size_t bytes = saved_;
+    if (bytes == 0) return 0;
+    stack_copy(reinterpret_cast<std::byte*>(start), copy_, bytes);
+    saved_ = 0;
+    peak_ = std::max(peak_, static_cast<std::uint32_t>((bytes + unit - 1) / unit));
+    if (++uses_ == window) end_window();
+    return bytes;
+  }
 
   /// Gives the memory back.
   void release() noexcept;
@@ -47,10 +64,25 @@ class SliceBuffer {
 
  private:
   static constexpr std::size_t unit = 16;  ///< sizes are kept in units, to fit 32 bits
-  static constexpr std::uint8_t window = 32;
+  static constexpr std::uint32_t window = 32;
+  static constexpr std::size_t small = 1024;  ///< up to here a copy is not worth aligning
+  static constexpr std::size_t line = 64;
+  static constexpr std::size_t page = 4096;
 
-  std::byte* place(std::uintptr_t start, std::size_t total) const noexcept;
-  void note_use(std::size_t bytes) noexcept;
+  static std::uintptr_t address(const std::byte* pointer) {
+    return reinterpret_cast<std::uintptr_t>(pointer);
+  }
+
+  /// Where in the buffer the copy goes. Copies of 4 KB and more fall from 40-90 GB/s to 3 GB/s on CPUs with
+  /// fast short `rep movsb` when (destination - source) mod 4096 lies in 1..63, which is just where malloc's
+  /// mmapped chunks put them. A copy goes both ways here, so both residues must avoid that range: same place
+  /// in the cache line, but not in the page. Costs at most 112 bytes.
+  std::byte* place(std::uintptr_t start, std::size_t total) const noexcept {
+    if (total < small) return buffer_;
+    std::byte* const aligned = buffer_ + (start - address(buffer_)) % line;
+    return (address(aligned) - start) % page == 0 ? aligned + line : aligned;
+  }
+  void end_window() noexcept;
 
   std::byte* copy_ = nullptr;  ///< inside buffer_
   std::size_t saved_ = 0;

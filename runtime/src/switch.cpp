@@ -14,8 +14,6 @@
 // the heap.
 #include "switch.hpp"
 
-#include <cxxabi.h>
-
 #include <algorithm>
 #include <cstddef>
 
@@ -36,9 +34,8 @@ std::size_t needed(const coppice_greenlet& owner, std::uintptr_t limit) {
 }
 
 /// The first owner whose bytes count: a finished one has none.
-coppice_greenlet* first_owner(const ThreadState& state) {
-  coppice_greenlet* current = state.current;
-  return current->finished() ? current->above : current;
+coppice_greenlet* first_owner(coppice_greenlet& from) {
+  return from.finished() ? from.above : &from;
 }
 
 /// Calls visit(owner) for every owner with bytes below `limit`, except `target`, until one returns false.
@@ -63,7 +60,7 @@ bool reserve_below(coppice_greenlet* owner, std::uintptr_t limit, const coppice_
   });
 }
 
-void save(ThreadState& state, coppice_greenlet& owner, std::uintptr_t limit, std::uint64_t now) {
+inline void save(ThreadState& state, coppice_greenlet& owner, std::uintptr_t limit, std::uint64_t now) {
   const std::uintptr_t from = owner.start + owner.slice.saved();
   const std::size_t bytes = owner.slice.save(owner.start, needed(owner, limit));
   if (bytes == 0) return;
@@ -72,73 +69,111 @@ void save(ThreadState& state, coppice_greenlet& owner, std::uintptr_t limit, std
   record(state, COPPICE_EVENT_SAVE, owner.id, from, bytes, now);
 }
 
-bool off_stack(ThreadState& state, std::uintptr_t sp) {
-  if (sp >= state.stack_low && sp < std::min(state.current->stop, state.stack_high)) return false;
-  find_stack_bounds(state);  // the main thread's limit may have been raised since
-  return sp < state.stack_low || sp >= std::min(state.current->stop, state.stack_high);
+bool on_stack(const ThreadState& state, std::uintptr_t sp) {
+  return sp >= state.stack_low && sp < state.stack_high && sp < state.current->stop;
 }
 
-}  // namespace
-
-extern "C" {
+bool on_grown_stack(ThreadState& state, std::uintptr_t sp) {
+  find_stack_bounds(state);  // the main thread's limit may have been raised since
+  return on_stack(state, sp);
+}
 
 struct Departure {
   std::uintptr_t sp;
   Outcome how;
 };
 
-[[gnu::visibility("hidden")]] Outcome coppice_switch_stacks(ThreadState* state);
+/// Opens the three versions that a switch changes. coppice_arrive, or start(), closes them.
+std::uint64_t begin(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to) {
+  const std::uint64_t now = state.ring != nullptr ? ticks() : 0;
+  state.version.begin();
+  from.version.begin();
+  to.version.begin();
+  from.last_switch = to.last_switch = now;
+  return now;
+}
+
+void end(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to) {
+  to.version.end();
+  from.version.end();
+  state.version.end();
+}
+
+/// Makes `to` the current greenlet. `above` is the next owner upwards of it.
+void change_current(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to,
+                    coppice_greenlet* above) {
+  to.above = above;
+  to.state = COPPICE_STATE_RUNNING;
+  ++to.switches;
+  ++state.switches;
+  state.current = &to;
+  state.origin = &from;
+}
+
+/// Starts `to` where the departing greenlet ends, so nothing is in its way; a finished one leaves its whole
+/// place to it.
+Departure start(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to, std::uintptr_t sp) {
+  if (sp - state.stack_low < least_stack) return {sp, Outcome::no_stack};
+  const std::uint64_t now = begin(state, from, to);
+  from.start = sp;
+  if (!from.finished()) from.state = COPPICE_STATE_SUSPENDED;
+  to.stop = from.finished() ? from.stop : sp;
+  change_current(state, from, to, first_owner(from));
+  record(state, COPPICE_EVENT_SWITCH, to.id, to.stop, 0, now);
+  end(state, from, to);
+  return {to.stop, Outcome::starts};
+}
+
+/// The general case: any number of owners in the way, any of which may need room first.
+[[gnu::noinline]] Departure leave(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to,
+                                  std::uintptr_t sp) {
+  const std::uintptr_t limit = to.stop;
+  from.start = sp;  // means nothing to a reader as long as it runs
+  coppice_greenlet* const owner = first_owner(from);
+  if (!reserve_below(owner, limit, &to)) return {sp, Outcome::no_memory};
+  const std::uint64_t now = begin(state, from, to);
+  if (!from.finished()) from.state = COPPICE_STATE_SUSPENDED;
+  each_owner_below(owner, limit, &to, [&](coppice_greenlet& each) {
+    const bool open = &each == &from;
+    if (!open) each.version.begin();
+    save(state, each, limit, now);
+    if (!open) each.version.end();
+    return true;
+  });
+  coppice_greenlet* above = owner;
+  while (above != nullptr && above->stop <= limit) above = above->above;
+  change_current(state, from, to, above);
+  return {to.start, Outcome::switched};
+}
+
+}  // namespace
+
+extern "C" {
 
 /// Runs on the departing greenlet's stack, below its resume context at `sp`.
 Departure coppice_depart(ThreadState* state, std::uintptr_t sp) {
   coppice_greenlet& from = *state->current;
   coppice_greenlet& to = *state->target;
-  const bool starts = !to.started();
-  if (off_stack(*state, sp)) return {sp, Outcome::off_stack};
-  if (starts && sp - state->stack_low < least_stack) return {sp, Outcome::no_stack};
+  if (!on_stack(*state, sp) && !on_grown_stack(*state, sp)) [[unlikely]]
+    return {sp, Outcome::off_stack};
+  if (!to.started()) [[unlikely]]
+    return start(*state, from, to, sp);
 
-  // A new greenlet begins where the departing one ends, so nothing is in its way. A finished one leaves its
-  // whole place to it.
-  const std::uintptr_t limit =
-      starts ? (from.finished() ? std::min(from.stop, state->stack_high) : sp) : to.stop;
+  // Nearly always only the departing greenlet is in the way, and has room: leave() without its loops.
+  const std::uintptr_t limit = to.stop;
+  const bool next = from.above == &to;
+  if (from.finished() || (from.stop < limit && !next)) [[unlikely]]
+    return leave(*state, from, to, sp);
+  const std::uintptr_t end = std::min(from.stop, limit);
+  const std::size_t bytes = end > sp ? end - sp : 0;
+  if (!from.slice.fits(sp, bytes)) [[unlikely]]
+    return leave(*state, from, to, sp);
+  const std::uint64_t now = begin(*state, from, to);
   from.start = sp;
-  coppice_greenlet* const owner = first_owner(*state);
-  if (!starts && !reserve_below(owner, limit, &to)) return {sp, Outcome::no_memory};
-
-  const std::uint64_t now = ticks();
-  state->version.begin();
-  from.version.begin();
-  to.version.begin();
-  from.last_switch = now;
-  if (!from.finished()) from.state = COPPICE_STATE_SUSPENDED;
-  coppice_greenlet* above = owner;
-  if (!starts) {
-    each_owner_below(owner, limit, &to, [&](coppice_greenlet& each) {
-      if (&each == &from) {
-        save(*state, each, limit, now);
-      } else {
-        const Changing changing(each.version);
-        save(*state, each, limit, now);
-      }
-      return true;
-    });
-    while (above != nullptr && above->stop <= limit) above = above->above;
-  }
-  to.above = above;
-  to.last_switch = now;
-  to.state = COPPICE_STATE_RUNNING;
-  ++to.switches;
-  ++state->switches;
-  state->current = &to;
-  state->origin = &from;
-  if (!starts) return {to.start, Outcome::switched};
-
-  to.stop = limit;
-  record(*state, COPPICE_EVENT_SWITCH, to.id, limit, 0, now);
-  to.version.end();
-  from.version.end();
-  state->version.end();
-  return {limit, Outcome::starts};
+  from.state = COPPICE_STATE_SUSPENDED;
+  save(*state, from, limit, now);
+  change_current(*state, from, to, from.stop > limit ? &from : next ? to.above : from.above);
+  return {to.start, Outcome::switched};
 }
 
 /// Runs on the target's stack, just below its resume context, which it is about to restore.
@@ -152,23 +187,12 @@ Departure coppice_depart(ThreadState* state, std::uintptr_t sp) {
     record(*state, COPPICE_EVENT_RESTORE, to.id, to.start, bytes, now);
   }
   record(*state, COPPICE_EVENT_SWITCH, to.id, to.start, 0, now);
-  to.version.end();
-  state->origin->version.end();
-  state->version.end();
+  end(*state, *state->origin, to);
 }
 
 }  // extern "C"
 
 namespace coppice::internal {
-
-Outcome exchange(ThreadState& state, coppice_greenlet* target) noexcept {
-  state.target = target;
-  ExceptionGlobals* const globals = state.exception_globals;
-  const ExceptionGlobals mine = *globals;  // on this greenlet's stack, so it travels with it
-  const Outcome outcome = coppice_switch_stacks(&state);
-  *globals = mine;
-  return outcome;
-}
 
 bool save_all(ThreadState& state) noexcept {
   const std::uintptr_t limit = state.main->stop;

@@ -38,17 +38,6 @@ void run_hook(ThreadState& state, const SwitchEvent& event) {
   hook(event);
 }
 
-[[noreturn, gnu::cold]] void refuse(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::off_stack:
-      throw GreenletError("greenlets can only be switched on their thread's own stack");
-    case Outcome::no_stack:
-      throw GreenletError("too little stack is left to start a greenlet");
-    default:
-      throw std::bad_alloc();
-  }
-}
-
 }  // namespace
 
 coppice_greenlet* receiver(ThreadState& state, coppice_greenlet* block) {
@@ -65,7 +54,7 @@ coppice_greenlet* receiver(ThreadState& state, coppice_greenlet* block) {
   return block;
 }
 
-std::any land(ThreadState& state) {
+std::any land_with_care(ThreadState& state) {
   std::any value = std::move(state.transfer.value);
   std::exception_ptr exception;
   if (state.transfer.exception) [[unlikely]]
@@ -82,7 +71,19 @@ std::any land(ThreadState& state) {
   return value;
 }
 
-std::any hand_over(ThreadState& state, coppice_greenlet* block) {
+[[gnu::cold]] void refuse(ThreadState& state, Outcome outcome) {
+  state.transfer = {};
+  switch (outcome) {
+    case Outcome::off_stack:
+      throw GreenletError("greenlets can only be switched on their thread's own stack");
+    case Outcome::no_stack:
+      throw GreenletError("too little stack is left to start a greenlet");
+    default:
+      throw std::bad_alloc();
+  }
+}
+
+std::any hand_over_with_care(ThreadState& state, coppice_greenlet* block) {
   coppice_greenlet* const target = receiver(state, block);
   if (target == state.current) {
     std::any value = std::move(state.transfer.value);
@@ -90,10 +91,7 @@ std::any hand_over(ThreadState& state, coppice_greenlet* block) {
     return value;
   }
   const Outcome outcome = exchange(state, target);
-  if (outcome != Outcome::switched) [[unlikely]] {
-    state.transfer = {};
-    refuse(outcome);
-  }
+  if (outcome != Outcome::switched) refuse(state, outcome);
   return land(state);
 }
 

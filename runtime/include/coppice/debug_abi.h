@@ -102,7 +102,7 @@ struct coppice_debug_greenlet_layout {
   uint16_t switches;        /* times switched to */
   uint16_t bytes_saved;
   uint16_t bytes_restored;
-  uint16_t last_switch;     /* ticks when it was last switched to or away from */
+  uint16_t last_switch;     /* ticks when it was last switched to or away from; 0: unknown, the recorder was off */
   uint16_t waiting_kind;    /* address of a NUL-terminated string of static storage, or 0: not waiting */
   uint16_t waiting_value;
 };
