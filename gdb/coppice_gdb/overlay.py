@@ -101,6 +101,10 @@ class Overlay:
                 quietly('remove-symbol-file "%s"' % file)
             os.unlink(file)
 
+    def outdate(self):
+        """What was loaded is no longer what the target holds; it stays parked until the next `load`."""
+        self._loaded.clear()
+
     def has(self, identifier):
         return identifier in self._loaded and self._space == gdb.current_progspace()
 

@@ -52,6 +52,10 @@ class Selection:
     def forget(self):
         """The target ran, or changed: nothing read before is true any more."""
         self.deselect()
+        self._forget_reading()
+
+    def _forget_reading(self):
+        self._overlay.outdate()
         for engine in self._engines.values():
             engine.forget()
 
@@ -125,11 +129,12 @@ class Selection:
             raise gdb.GdbError("GDB cannot show greenlet %s: its frames could not be built." % identifier)
 
     def _stacks_from(self, greenlet, stack):
-        """The greenlet and those after it: adding a file is slow, showing another section of it is not."""
+        """The greenlet and its neighbours: adding a file is slow, showing another section of it is not."""
         yield greenlet["id"], stack.bytes
-        everyone = by_id(self.engine().snapshot()["greenlets"])
+        everyone = [g for g in by_id(self.engine().snapshot()["greenlets"]) if g["state"] in ("suspended", "orphaned")]
         at = next(i for i, g in enumerate(everyone) if g["id"] == greenlet["id"])
-        for other in [g for g in everyone[at + 1:] if g["state"] in ("suspended", "orphaned")][:SHEAF]:
+        first = at - at % SHEAF
+        for other in everyone[first:at] + everyone[at + 1:first + SHEAF]:
             with contextlib.suppress(gdb.GdbError):  # a bad one is told when it is asked for
                 yield other["id"], self.engine().stack(other["id"]).bytes
 
@@ -212,8 +217,7 @@ class Selection:
         """Memory, registers or modules changed by the user or the program."""
         if not self._moving:
             self.move_writes()
-            for engine in self._engines.values():
-                engine.forget()
+            self._forget_reading()
 
     def close(self):
         self.deselect()

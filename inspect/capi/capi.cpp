@@ -21,9 +21,9 @@ struct cpi_session {
 
   LentTarget* target;  // owned by `session`
   Session session;
-  std::optional<Snapshot> last;  // since the last cpi_stopped
-  std::string json;              // what cpi_snapshot handed out
-  std::vector<std::byte> bytes;  // what cpi_stack_of handed out
+  std::optional<Snapshot> stacks;  // of everyone, walked, since the last cpi_stopped: for cpi_stack_of
+  std::string json;                // what cpi_snapshot handed out
+  std::vector<std::byte> bytes;    // what cpi_stack_of handed out
 };
 
 namespace {
@@ -47,14 +47,6 @@ template <class Value>
 Value fail(Value failed, std::string message) {
   last_error = std::move(message);
   return failed;
-}
-
-Result<void> take(cpi_session& session, const SnapshotOptions& options) {
-  auto taken = session.session.take(options);
-  if (!taken.ok()) return std::move(taken).error();
-  session.last = std::move(*taken);
-  session.last->target.core = session.target->core();
-  return {};
 }
 
 void shorten(Snapshot& snapshot, std::uint64_t max_frames) {
@@ -89,7 +81,7 @@ void cpi_close(cpi_session* session) {
 std::int32_t cpi_stopped(cpi_session* session, const cpi_picture* picture) {
   return guarded(-1, [&] {
     if (session == nullptr || picture == nullptr) return fail(-1, "no session or no picture");
-    session->last.reset();
+    session->stacks.reset();
     const auto done = session->target->set(*picture);
     return done.ok() ? 0 : fail(-1, done.error().message);
   });
@@ -103,9 +95,11 @@ const char* cpi_snapshot(cpi_session* session, std::uint32_t what, const char* c
     options.frames = (what & CPI_FRAMES) != 0;
     options.symbols = (what & CPI_SYMBOLS) != 0;
     options.ids.assign(ids, ids + id_count);
-    if (const auto done = take(*session, options); !done.ok()) return fail(nullptr, done.error().message);
-    if (max_frames != 0) shorten(*session->last, max_frames);
-    session->json = to_json(*session->last, {.frames = options.frames});
+    auto taken = session->session.take(options);
+    if (!taken.ok()) return fail(nullptr, taken.error().message);
+    if (max_frames != 0) shorten(*taken, max_frames);
+    session->json = to_json(*taken, {.frames = options.frames});
+    if (options.frames && id_count == 0) session->stacks = std::move(*taken);
     return session->json.c_str();
   });
 }
@@ -115,12 +109,14 @@ std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) 
     if (session == nullptr || id == nullptr || out == nullptr || out->size < sizeof *out) {
       return fail(-1, "no session, no id, or no place for the answer");
     }
-    if (!session->last) {
+    if (!session->stacks) {
       SnapshotOptions options;
-      options.frames = false;
-      if (const auto done = take(*session, options); !done.ok()) return fail(-1, done.error().message);
+      options.symbols = false;
+      auto taken = session->session.take(options);
+      if (!taken.ok()) return fail(-1, taken.error().message);
+      session->stacks = std::move(*taken);
     }
-    const auto& all = session->last->greenlets;
+    const auto& all = session->stacks->greenlets;
     const auto found = std::ranges::find(all, id, [](const SnapshotGreenlet& g) { return g.greenlet.id; });
     if (found == all.end()) return fail(-1, fmt::format("no greenlet {}", id));
     const Greenlet& greenlet = found->greenlet;
@@ -132,6 +128,9 @@ std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) 
     const Slice& slice = greenlet.slice;
     if (slice.stop < slice.start || slice.saved > slice.size()) {
       return fail(-1, fmt::format("greenlet {} has an impossible slice", id));
+    }
+    if (!greenlet.registers.known(x86_64::rip) || !greenlet.registers.known(x86_64::rsp)) {
+      return fail(-1, fmt::format("it is not known where greenlet {} continues", id));
     }
     // Only the saved part: the rest still lies where the debugger sees it anyway.
     const Slice saved{slice.start, slice.start + slice.saved, slice.copy, slice.saved};

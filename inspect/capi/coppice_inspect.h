@@ -116,7 +116,7 @@ CPI_API int32_t cpi_stopped(struct cpi_session* session, const struct cpi_pictur
 CPI_API const char* cpi_snapshot(struct cpi_session* session, uint32_t what, const char* const* ids,
                                  uint64_t id_count, uint64_t max_frames);
 
-/* The stack of a suspended or orphaned greenlet, by id, as of the last snapshot. 0, or -1 (unknown, not
+/* The stack of a suspended or orphaned greenlet, by id, at this stop. 0, or -1 (unknown, not
  * suspended). */
 CPI_API int32_t cpi_stack_of(struct cpi_session* session, const char* id, struct cpi_stack* out);
 

@@ -26,6 +26,7 @@ class LentTarget final : public Target {
   pid_t pid() const override { return pid_; }
   std::string executable() const override { return executable_; }
   std::string command_line() const override { return command_line_; }
+  std::string core_path() const override { return core_; }
   const Memory& memory() const override { return memory_; }
   std::span<const Module> modules() const override { return modules_; }
   std::span<const Mapping> mappings() const override { return {}; }
@@ -37,8 +38,6 @@ class LentTarget final : public Target {
   Result<UniqueFd> open_debug_file(const Module& module, const std::string& build_id,
                                    const std::string& debug_link) const override;
   std::span<const std::string> warnings() const override { return warnings_; }
-
-  const std::string& core() const noexcept { return core_; }  ///< path of the core file, empty when live
 
  private:
   void find_modules_again(std::span<const cpi_auxv> auxv);

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Runs one scenario of the GDB tests: run.py GDB PACKAGE PROGRAM SCENARIO. Exit status 0: everything held."""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+
+TIMEOUT = 120
+
+
+class Scenario:
+    def __init__(self, gdb, package, program, folder):
+        self.gdb, self.package, self.program, self.folder = gdb, package, program, folder
+        self.here = os.path.dirname(os.path.realpath(__file__))
+        plain = subprocess.run([program], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+        self.output = os.path.join(folder, "output")
+        self.environment = dict(os.environ, ZOO_OUTPUT=self.output, ZOO_RESULT=plain.stdout.split()[-1])
+
+    def run_gdb(self, script, *arguments, load=True, expect=", 0 failed"):
+        """GDB in batch mode. Its exit status alone proves nothing: an uncaught exception leaves it at 0."""
+        command = [self.gdb, "-nx", "-batch", "-iex", "set auto-load no"] if load else [self.gdb, "-nx", "-batch"]
+        command += [*arguments, *(["-x", self.package] if load else []), "-x", os.path.join(self.here, script)]
+        # Into a file, not a pipe: a program that GDB detached from would hold the pipe open.
+        log = os.path.join(self.folder, "log")
+        with open(log, "w", encoding="utf-8") as output:
+            status = subprocess.call(command, cwd=self.folder, env=self.environment, timeout=TIMEOUT,
+                                     stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        with open(log, encoding="utf-8", errors="replace") as output:
+            text = output.read()
+        print(text, end="", flush=True)
+        if status != 0:
+            sys.exit("%s: exit status %d" % (script, status))
+        if expect not in text:
+            sys.exit("%s: did not come to its end" % script)
+        return text
+
+    def live(self):
+        self.run_gdb("live.py", self.program)
+
+    def guards(self):
+        self.run_gdb("guards.py", self.program)
+
+    def views(self):
+        self.run_gdb("views.py", self.program)
+
+    def core(self):
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        self.run_gdb("record_core.py", self.program, expect="Program terminated with signal SIGABRT")
+        made = [name for name in os.listdir(self.folder) if name.startswith("core")]
+        with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as pattern:
+            piped = pattern.read().startswith(("|", "/"))
+        if not made and not piped:
+            sys.exit("the kernel left no core")
+        if not made:
+            print("the kernel's cores go elsewhere here (core_pattern): only gcore's is looked at")
+        for core in ["gcore.core"] + made:
+            print("== %s" % core)
+            self.run_gdb("core.py", self.program, core)
+
+    def attach(self):
+        self.run_gdb("attach.py", self.program, expect="detached")
+        with open(self.output, encoding="utf-8") as output:
+            pid = output.read().split()[1]
+        self.run_gdb("attach.py", "-p", pid)
+        for _ in range(100):
+            with open(self.output, encoding="utf-8") as output:
+                words = output.read().split()
+            if "result" in words:
+                break
+            subprocess.run(["sleep", "0.1"], check=True)
+        if words[-1] != self.environment["ZOO_RESULT"]:
+            sys.exit("after detaching the program computed %s" % words[-1])
+
+
+def main():
+    gdb, name = sys.argv[1], sys.argv[4]
+    package, program = (os.path.realpath(path) for path in sys.argv[2:4])
+    with tempfile.TemporaryDirectory() as folder:
+        getattr(Scenario(gdb, package, program, folder), name)()
+
+
+main()
