@@ -1,7 +1,9 @@
-// The program that the GDB tests look into: greenlets of several shapes on several threads, stopping where everyone
-// is in a known place. It proves at its end that nobody touched a stack: each greenlet sums up what its frames hold.
+// The program that the GDB tests look into: greenlets of several shapes on several threads, stopping where
+// everyone is in a known place. It proves at its end that nobody touched a stack: each greenlet sums up what
+// its frames hold.
 //
-//   gdb_zoo [wait]    prints "ready PID" and "result N"; with `wait` it sleeps at the first checkpoint until `go` is set
+//   gdb_zoo [wait]    prints "ready PID" and "result N"; with `wait` it sleeps at the first checkpoint until
+//   `go` is set
 #include <unistd.h>
 
 #include <any>
@@ -17,7 +19,9 @@
 
 extern "C" {
 /// Where the tests stop. `number` tells which state the program is in.
-[[gnu::noinline]] void zoo_checkpoint(int number) { asm volatile("" : : "r"(number) : "memory"); }
+[[gnu::noinline]] void zoo_checkpoint(int number) {
+  asm volatile("" : : "r"(number) : "memory");
+}
 [[gnu::noinline]] int zoo_callable(int x) {
   asm volatile("" : "+r"(x));
   return x + 1;
@@ -67,7 +71,8 @@ int pausing_compare(const void* a, const void* b) {
   int numbers[4] = {3, 2, 1, 0};
   double weights[2] = {0.5, -2.25};
   qsort(numbers, 4, sizeof numbers[0], pausing_compare);
-  return static_cast<std::uint64_t>(numbers[3] + static_cast<int>(weights[1] * 4) + 9);
+  const int sum = numbers[3] + static_cast<int>(weights[1] * 4) + 9;
+  return static_cast<std::uint64_t>(sum);
 }
 
 [[gnu::noinline]] std::uint64_t big_frame(int fill) {
@@ -80,7 +85,8 @@ int pausing_compare(const void* a, const void* b) {
 std::vector<coppice::Greenlet> build() {
   std::vector<coppice::Greenlet> zoo;
   for (int depth : {1, 5, 12}) {
-    zoo.push_back(coppice::spawn([depth]() -> std::any { return descend(depth, 17); }, "deep-" + std::to_string(depth)));
+    zoo.push_back(coppice::spawn([depth]() -> std::any { return descend(depth, 17); },
+                                 "deep-" + std::to_string(depth)));
   }
   zoo.push_back(coppice::spawn(
       []() -> std::any {
@@ -94,7 +100,9 @@ std::vector<coppice::Greenlet> build() {
       [captured]() -> std::any {
         const std::size_t length = captured.size();
         std::vector<int> list{1, 2, 3};
-        auto inner = [&](int factor) { return pause_here(length * static_cast<std::size_t>(factor)) + list.size(); };
+        auto inner = [&](int factor) {
+          return pause_here(length * static_cast<std::size_t>(factor)) + list.size();
+        };
         return inner(2);
       },
       "lambda"));

@@ -57,7 +57,7 @@ class Scenario:
             print("the kernel's cores go elsewhere here (core_pattern): only gcore's is looked at")
         for core in ["gcore.core"] + made:
             print("== %s" % core)
-            self.run_gdb("core.py", self.program, core)
+            self.run_gdb("open_core.py", self.program, core)
 
     def attach(self):
         self.run_gdb("attach.py", self.program, expect="detached")
