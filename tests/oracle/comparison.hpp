@@ -19,6 +19,10 @@ struct Comparison {
   std::uint64_t partly_saved = 0;     ///< suspended with some but not all of the stack in the heap
   std::uint64_t unsaved = 0;          ///< suspended with nothing in the heap
   std::uint64_t distinct_stacks = 0;  ///< different lists of pcs
+  /// Live and running only: walked from pc and sp, all that the kernel tells of a waiting thread without
+  /// stopping it, and cut at the first frame that is found by another register. The frames up to there were
+  /// compared.
+  std::uint64_t cut = 0;
   std::uint64_t differing = 0;  ///< greenlets with any difference, missing ones and unannounced ones included
   std::vector<std::string> differences;  ///< the first few, a sentence each
 };

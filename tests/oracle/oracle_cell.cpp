@@ -1,5 +1,7 @@
 // oracle_cell ZOO SEED: the oracle on one build of the zoo; for tests/oracle/matrix. Prints one line for each
 // inspection; exit status 0 only when there was something to compare and nothing differed.
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <string>
 
@@ -9,37 +11,45 @@ using namespace coppice::oracle;
 
 namespace {
 
+/// What makes a trial unfair or incomplete, or empty.
+std::string missing(const Inspection& inspection, bool forest) {
+  const Comparison& c = inspection.comparison;
+  if (c.cut > (inspection.how == "live" ? 5U : 0U)) return fmt::format("{} stacks cut", c.cut);
+  if (forest) return missing_variety(c);
+  return c.stacks < 21 ? fmt::format("only {} stacks", c.stacks) : std::string();
+}
+
 bool report(const char* subject, const Inspection& inspection, bool forest) {
   const Comparison& c = inspection.comparison;
   if (!inspection.impossible.empty()) {
-    std::printf("%-6s %-11s not made here: %s\n", subject, inspection.how.c_str(),
-                inspection.impossible.c_str());
-    return inspection.how != "live";
+    fmt::print("{:6} {:11} not made here: {}\n", subject, inspection.how, inspection.impossible);
+    return true;
   }
-  const std::string missing =
-      forest ? missing_variety(c) : std::string(c.stacks < 21 ? "stacks missing" : "");
-  std::printf(
-      "%-6s %-11s %5ju greenlets, %6ju frames compared, %ju differing; %ju partly saved, %ju unsaved, %ju "
-      "distinct%s%s\n",
-      subject, inspection.how.c_str(), c.greenlets, c.frames, c.differing, c.partly_saved, c.unsaved,
-      c.distinct_stacks, missing.empty() ? "" : ": ", missing.c_str());
-  for (const std::string& difference : c.differences) std::printf("       %s\n", difference.c_str());
-  return c.differing == 0 && missing.empty();
+  const std::string lacks = missing(inspection, forest);
+  fmt::print(
+      "{:6} {:11} {:5} greenlets, {:6} frames compared, {} differing; {} partly saved, {} unsaved, {} "
+      "distinct{}{}{}\n",
+      subject, inspection.how, c.greenlets, c.frames, c.differing, c.partly_saved, c.unsaved,
+      c.distinct_stacks,
+      c.cut > 0 ? fmt::format(", {} running ones cut where rbp had to be known", c.cut) : "",
+      lacks.empty() ? "" : "; FAILED: ", lacks);
+  for (const std::string& difference : c.differences) fmt::print("       {}\n", difference);
+  return c.differing == 0 && lacks.empty();
 }
 
 bool try_one(const char* subject, const std::string& zoo, const std::vector<std::string>& arguments,
              bool forest) {
   const auto inspections = inspect_in_every_way(zoo, arguments);
   if (!inspections.ok()) {
-    std::printf("%-6s failed: %s\n", subject, inspections.error().message.c_str());
+    fmt::print("{:6} failed: {}\n", subject, inspections.error().message);
     return false;
   }
   bool good = true;
   for (const Inspection& inspection : inspections.value()) good &= report(subject, inspection, forest);
   const auto status = let_finish(zoo, arguments);
   if (status.ok() && status.value() == 0) return good;
-  std::printf("%-6s did not finish: %s\n", subject,
-              status.ok() ? std::to_string(status.value()).c_str() : status.error().message.c_str());
+  fmt::print("{:6} did not finish: {}\n", subject,
+             status.ok() ? fmt::format("status {}", status.value()) : status.error().message);
   return false;
 }
 

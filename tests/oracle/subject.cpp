@@ -107,6 +107,7 @@ Result<Subject> Subject::start(const std::string& program, const std::vector<std
   std::vector<std::string> words{executable, "--announce", std::to_string(announce_fd)};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
@@ -120,8 +121,9 @@ Result<Subject> Subject::start(const std::string& program, const std::vector<std
       ::setrlimit(RLIMIT_CORE, &cores);
     }
     const int null = ::open("/dev/null", O_WRONLY);
-    if (::chdir(subject.directory_->path().c_str()) != 0 || ::dup2(input.read.get(), STDIN_FILENO) < 0 ||
-        ::dup2(null, STDOUT_FILENO) < 0 || ::dup2(announcements.write.get(), announce_fd) < 0) {
+    if (null < 0 || ::chdir(subject.directory_->path().c_str()) != 0 ||
+        ::dup2(input.read.get(), STDIN_FILENO) < 0 || ::dup2(null, STDOUT_FILENO) < 0 ||
+        ::dup2(announcements.write.get(), announce_fd) < 0) {
       ::_exit(126);
     }
     ::execv(executable.c_str(), argv.data());

@@ -63,6 +63,42 @@ TEST_CASE("a right snapshot has no differences, and everything is counted") {
   CHECK(c.distinct_stacks == 1);
 }
 
+TEST_CASE("a running greenlet of which only pc and sp are known may be cut, and only such a one") {
+  Announcement announced = announcement();
+  announced.greenlets[0].state = "running";
+  Snapshot snapshot = right_snapshot();
+  auto& runner = snapshot.greenlets[0];
+  runner.greenlet.state = State::running;
+  runner.frames.resize(4);
+  runner.end = End::truncated;
+  runner.error.emplace();
+  SECTION("with two of the announced frames") {
+    const Comparison c = compare(announced, snapshot);
+    CHECK(c.differing == 0);
+    CHECK(c.cut == 1);
+    CHECK(c.frames == 2);
+  }
+  SECTION("before any of them") {
+    runner.frames.resize(1);
+    const Comparison c = compare(announced, snapshot);
+    CHECK(c.differing == 0);
+    CHECK(c.cut == 1);
+    CHECK(c.frames == 0);
+  }
+  SECTION("not with a wrong frame") {
+    runner.frames[3].sp += 8;
+    CHECK(compare(announced, snapshot).differing == 1);
+  }
+  SECTION("not without any frame") {
+    runner.frames.clear();
+    CHECK(compare(announced, snapshot).differing == 1);
+  }
+  SECTION("not when its registers are known") {
+    runner.greenlet.registers.set(coppice::inspect::x86_64::rbp, 0x7f00);
+    CHECK(compare(announced, snapshot).differing == 1);
+  }
+}
+
 TEST_CASE("every kind of difference is noticed") {
   Snapshot wrong = right_snapshot();
   auto& sleeper = wrong.greenlets[0];

@@ -22,6 +22,7 @@ void require_equal(const Inspection& inspection) {
       c.distinct_stacks, c.differing);
   for (const std::string& difference : c.differences) UNSCOPED_INFO(difference);
   CHECK(c.differing == 0);
+  if (inspection.how != "live") CHECK(c.cut == 0);
 }
 
 }  // namespace
@@ -41,6 +42,7 @@ TEST_CASE("every frame shape is unwound, live and from cores") {
     CHECK(inspection.comparison.stacks == 21);
     CHECK(inspection.comparison.partly_saved == 1);
     CHECK(inspection.comparison.unsaved == 2);  // main and "unsaved"
+    CHECK(inspection.comparison.cut <= 1);
   }
 }
 
@@ -60,6 +62,7 @@ TEST_CASE("thousands of randomly nested greenlets are unwound, live and from cor
     require_equal(inspection);
     CHECK(inspection.comparison.greenlets == 5'005);  // and a main greenlet in each of 5 threads
     CHECK(missing_variety(inspection.comparison).empty());
+    CHECK(inspection.comparison.cut <= 5);
   }
 }
 
