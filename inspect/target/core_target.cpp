@@ -84,16 +84,17 @@ bool has_all_constant_bytes(const Module& module, const Memory& memory) {
 
 }  // namespace
 
-CoreTarget::CoreTarget(std::unique_ptr<const Memory> file, FileSearch search, OpenFile open_file)
-    : file_(std::move(file)), search_(std::move(search)), files_(search_, std::move(open_file)) {}
+CoreTarget::CoreTarget(std::unique_ptr<const Memory> file, std::string path, FileSearch search,
+                       OpenFile open_file)
+    : file_(std::move(file)), path_(std::move(path)), search_(std::move(search)), files_(search_, std::move(open_file)) {}
 
 Result<std::unique_ptr<Target>> CoreTarget::open(std::unique_ptr<const Memory> file, std::uint64_t size,
                                                  const std::string& path, FileSearch search,
                                                  OpenFile open_file) {
   auto elf = read_core_headers(*file, size, path);
   if (!elf.ok()) return std::move(elf).error();
-  auto target =
-      std::unique_ptr<CoreTarget>(new CoreTarget(std::move(file), std::move(search), std::move(open_file)));
+  auto target = std::unique_ptr<CoreTarget>(
+      new CoreTarget(std::move(file), path, std::move(search), std::move(open_file)));
   target->notes_ = read_core_notes(elf->segments, *target->file_);
   CoreNotes& notes = target->notes_;
   CoreLayout layout = lay_out_core(elf->segments, notes, *target->file_, size);

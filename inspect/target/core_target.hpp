@@ -25,6 +25,7 @@ class CoreTarget final : public Target {
   pid_t pid() const override { return notes_.pid; }
   std::string executable() const override { return executable_; }
   std::string command_line() const override { return notes_.arguments; }
+  std::string core_path() const override { return path_; }
   const Memory& memory() const override { return memory_; }
   std::span<const Module> modules() const override { return modules_; }
   std::span<const Mapping> mappings() const override { return mappings_; }
@@ -37,7 +38,7 @@ class CoreTarget final : public Target {
   std::span<const std::string> warnings() const override { return warnings_; }
 
  private:
-  CoreTarget(std::unique_ptr<const Memory> file, FileSearch search, OpenFile open_file);
+  CoreTarget(std::unique_ptr<const Memory> file, std::string path, FileSearch search, OpenFile open_file);
 
   void fill_missing_heads();
   void find_all_modules(bool has_written_memory);
@@ -47,6 +48,7 @@ class CoreTarget final : public Target {
   void warn(const std::vector<std::string>& more);
 
   std::unique_ptr<const Memory> file_;
+  std::string path_;
   FileSearch search_;
   CoreFiles files_;
   CoreNotes notes_;
