@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "inspect/export/paint.hpp"
-#include "inspect/export/printable.hpp"
+#include "inspect/base/printable.hpp"
 
 namespace coppice::inspect {
 namespace {

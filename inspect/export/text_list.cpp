@@ -5,7 +5,7 @@
 #include <array>
 
 #include "inspect/export/paint.hpp"
-#include "inspect/export/printable.hpp"
+#include "inspect/base/printable.hpp"
 #include "inspect/export/text.hpp"
 
 namespace coppice::inspect {

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "inspect/symbols/printable.hpp"
+#include "inspect/base/printable.hpp"
 #include "inspect/worker/symbolize_protocol.hpp"
 #include "inspect/worker/worker.hpp"
 

@@ -1,6 +1,6 @@
 #include "inspect/worker/symbolize_protocol.hpp"
 
-#include "inspect/symbols/printable.hpp"
+#include "inspect/base/printable.hpp"
 
 namespace coppice::inspect::worker {
 namespace {

@@ -2,7 +2,7 @@
 #include <sstream>
 
 #include "golden.hpp"
-#include "inspect/export/printable.hpp"
+#include "inspect/base/printable.hpp"
 #include "inspect/export/text.hpp"
 #include "sample_snapshot.hpp"
 #include "tests/support/catch.hpp"

@@ -8,7 +8,7 @@
 #include <optional>
 #include <set>
 
-#include "inspect/symbols/printable.hpp"
+#include "inspect/base/printable.hpp"
 #include "inspect/target/image.hpp"
 #include "inspect/worker/debug_info/elf_file.hpp"
 #include "inspect/worker/worker.hpp"

@@ -1,10 +1,7 @@
-#include "inspect/export/printable.hpp"
-
-#include <fmt/format.h>
+#include "inspect/base/printable.hpp"
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 
 namespace coppice::inspect {
 namespace {
@@ -44,7 +41,11 @@ std::string printable(std::string_view text) {
       safe += text.substr(0, length);
     } else {
       length = 1;
-      fmt::format_to(std::back_inserter(safe), "\\x{:02x}", static_cast<unsigned char>(text.front()));
+      constexpr std::string_view digits = "0123456789abcdef";
+      const auto byte = static_cast<unsigned char>(text.front());
+      safe += "\\x";
+      safe += digits[byte >> 4U];
+      safe += digits[byte & 0xfU];
     }
     text.remove_prefix(length);
   }
