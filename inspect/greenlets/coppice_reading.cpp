@@ -275,9 +275,11 @@ void CoppiceReading::copy_running(Greenlet& greenlet, const CoppiceThread* threa
   auto registers = target_.hold(*thread->tid, options_.stopping, [&](const ThreadRegisters& held) {
     const Address sp = held.registers.sp();
     if (sp >= stop || sp < thread->slot.stack_low) return;
-    const std::uint64_t size = std::min(stop - sp, limits_.stack);
-    greenlet.stack.resize(size);
-    greenlet.stack.resize(memory_.read_some(sp, greenlet.stack));
+    // In an epilogue CFI still refers to slots just popped, which the psABI's red zone keeps alive.
+    constexpr std::uint64_t red_zone = 128;
+    greenlet.slice.start = sp - std::min(red_zone, sp - thread->slot.stack_low);
+    greenlet.stack.resize(std::min(stop - greenlet.slice.start, limits_.stack));
+    greenlet.stack.resize(memory_.read_some(greenlet.slice.start, greenlet.stack));
   });
   if (!registers.ok()) {
     greenlet.error = std::move(registers).error();
@@ -310,8 +312,8 @@ void CoppiceReading::finish(Planned& planned) {
   into_->greenlets.push_back(std::move(greenlet));
 }
 
-/// What is known of a greenlet that never held still: its fields as they were last seen, each true by itself. Its name
-/// is believed when the slot still has the same id and name afterwards.
+/// What is known of a greenlet that never held still: its fields as they were last seen, each true by itself.
+/// Its name is believed when the slot still has the same id and name afterwards.
 void CoppiceReading::give_up(const Candidate& candidate) {
   if (!state_of(candidate.fields.state)) return;
   ++into_->lost;

@@ -121,8 +121,18 @@ Result<CoppiceTable> read_coppice_table(const Memory& memory, Address address) {
   }
   CoppiceTable table{address, {}};
   const std::size_t size = std::min<std::size_t>(head->table_size, sizeof table.fields);
-  auto done = memory.read(address, std::as_writable_bytes(std::span(&table.fields, 1)).first(size));
-  if (!done.ok()) return std::move(done).error();
+  constexpr int clock_retries = 3;
+  for (int attempt = 0;; ++attempt) {
+    auto done = memory.read(address, std::as_writable_bytes(std::span(&table.fields, 1)).first(size));
+    if (!done.ok()) return std::move(done).error();
+    if (size < sizeof table.fields) break;  // from before clock_version
+    const auto version = memory.read_value<std::uint64_t>(address + offsetof(DebugTable, clock_version));
+    if (version.ok() && *version == table.fields.clock_version && *version % 2 == 0) break;
+    if (attempt < clock_retries) continue;
+    table.fields.clock_recent = {};
+    table.fields.ticks_per_second = 0;
+    break;
+  }
   if (table.fields.machine != EM_X86_64) {
     return Error{
         ErrorCode::unsupported, address,

@@ -38,8 +38,10 @@ struct Greenlet {
   std::optional<std::string> parent;  ///< id
   std::optional<Waiting> waiting;
 
-  Slice slice;                   ///< meaningful when suspended or orphaned; for a running one only `stop`
-  std::vector<std::byte> stack;  ///< stitched bytes from slice.start (or the running sp) on
+  /// Meaningful when suspended or orphaned. Running: `stop`, and `start` is where `stack` begins (at sp or up
+  /// to a red zone below it).
+  Slice slice;
+  std::vector<std::byte> stack;  ///< stitched bytes from slice.start on
   Registers registers;           ///< the resume context, or the running thread's registers
   bool exact_pc = false;
   std::optional<Error> error;  ///< why the stack or some fields are missing (torn, unreadable, not stopped)

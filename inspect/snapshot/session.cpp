@@ -58,7 +58,7 @@ WalkRequest request_for(const Greenlet& greenlet) {
   request.registers = greenlet.registers;
   request.exact_pc = greenlet.exact_pc;
   request.stack = greenlet.stack;
-  request.stack_start = greenlet.state == State::running ? greenlet.registers.sp() : greenlet.slice.start;
+  request.stack_start = greenlet.slice.start;
   request.stack_stop = greenlet.slice.stop;
   return request;
 }
@@ -90,7 +90,7 @@ struct Session::Impl {
 
 Result<void> Session::Impl::find_providers_again() {
   std::string now = fingerprint(target->modules());
-  if (now == modules && !modules.empty()) return {};
+  if (now == modules && !providers.empty()) return {};
   providers.clear();
   modules.clear();
   auto found = find_providers(*target);
