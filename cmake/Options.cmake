@@ -25,6 +25,12 @@ endif()
 if(COPPICE_SANITIZER_FLAGS)
   add_compile_options(${COPPICE_SANITIZER_FLAGS})
   add_link_options(${COPPICE_SANITIZER_FLAGS})
+  string(TOUPPER ${COPPICE_SANITIZE} sanitizer)
+  add_compile_definitions(COPPICE_SANITIZE_${sanitizer})
+  if(COPPICE_SANITIZE STREQUAL "address" AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    # Frames on ASan's fake stack do not survive switching between greenlets (runtime/src/sanitizers.hpp).
+    add_compile_options(-fsanitize-address-use-after-return=never)
+  endif()
 endif()
 if(COPPICE_FUZZ)
   # Everything is instrumented for coverage; only the fuzz targets link libFuzzer's main.

@@ -6,6 +6,8 @@
 void coppice_greenlet::clear() noexcept {
   std::free(std::exchange(name, nullptr));
   slice.release();
+  if (main()) fiber.forget();
+  fiber.destroy();
   id = 0;
   state = COPPICE_STATE_FREE;
   flags = 0;

@@ -8,6 +8,7 @@
 
 #include "coppice/debug_abi.h"
 #include "coppice/greenlet.hpp"
+#include "sanitizers.hpp"
 #include "slice_buffer.hpp"
 #include "version.hpp"
 
@@ -45,9 +46,7 @@ struct coppice_greenlet {
   coppice_greenlet* thread_previous = nullptr;
   coppice_greenlet* thread_next = nullptr;   ///< all greenlets of a thread; of free slots, the next free one
   coppice_greenlet* next_dropped = nullptr;  ///< in its thread's list of dropped greenlets
-#if defined(__SANITIZE_THREAD__)
-  void* fiber = nullptr;
-#endif
+  [[no_unique_address]] coppice::internal::Fiber fiber;
 
   /// Everything as in a slot never used, except the version. The block must be in no list.
   void clear() noexcept;

@@ -139,6 +139,7 @@ void settle(ThreadState& state) noexcept {
   if (left->finished()) {
     const Changing changing(left->version);
     left->slice.release();
+    left->fiber.destroy();
     left->start = left->stop = 0;
     left->above = nullptr;
   }

@@ -1,18 +1,26 @@
 #include "pool.hpp"
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <cstring>
 
 namespace coppice::internal {
 
 namespace {
-/// Chunk arrays have room for a power of two addresses; a full one is replaced by one twice as large and kept
-/// for readers that still hold its address.
+/// Chunk arrays have room for a power of two addresses. A full one is replaced by one twice as large, and
+/// kept for readers that still hold its address: the word before the new one's first points to it, so that no
+/// leak checker complains.
 bool full(std::uint64_t count) {
   return (count & (count - 1)) == 0;
+}
+
+std::uint64_t* larger_array(std::uint64_t* former, std::uint64_t count) {
+  const std::uint64_t room = count == 0 ? 1 : count * 2;
+  auto* memory = static_cast<std::uint64_t*>(std::calloc(1 + room, sizeof *former));
+  if (memory == nullptr) return nullptr;
+  memory[0] = reinterpret_cast<std::uint64_t>(former);
+  std::copy_n(former, count, memory + 1);
+  return memory + 1;
 }
 
 void set(std::uint64_t& field, std::uint64_t value) {
@@ -21,18 +29,15 @@ void set(std::uint64_t& field, std::uint64_t value) {
 }  // namespace
 
 std::byte* add_chunk(coppice_debug_pool& pool) noexcept {
-  const std::size_t bytes = std::size_t{pool.slots_per_chunk} * pool.slot_size;
-  void* chunk = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (chunk == MAP_FAILED) return nullptr;
+  void* chunk = std::calloc(pool.slots_per_chunk, pool.slot_size);
+  if (chunk == nullptr) return nullptr;
   auto* chunks = reinterpret_cast<std::uint64_t*>(pool.chunks);
   if (full(pool.chunk_count)) {
-    auto* larger = static_cast<std::uint64_t*>(
-        std::calloc(pool.chunk_count == 0 ? 1 : pool.chunk_count * 2, sizeof *chunks));
+    std::uint64_t* const larger = larger_array(chunks, pool.chunk_count);
     if (larger == nullptr) {
-      munmap(chunk, bytes);
+      std::free(chunk);
       return nullptr;
     }
-    if (pool.chunk_count != 0) std::memcpy(larger, chunks, pool.chunk_count * sizeof *chunks);
     chunks = larger;
   }
   set(pool.version, pool.version + 1);

@@ -4,8 +4,6 @@
 #include <cstdlib>
 #include <limits>
 
-#include "stack_copy.hpp"
-
 namespace coppice::internal {
 
 void* (*allocate_slice)(std::size_t bytes) = std::malloc;

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "stack_copy.hpp"
+#include "stack_copy_x86_64.hpp"
 
 namespace coppice::internal {
 

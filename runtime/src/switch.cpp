@@ -18,6 +18,7 @@
 #include <cstddef>
 
 #include "recorder.hpp"
+#include "sanitizers.hpp"
 #include "ticks_x86_64.hpp"
 
 using namespace coppice::internal;
@@ -99,7 +100,7 @@ void end(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to) {
   state.version.end();
 }
 
-/// Makes `to` the current greenlet. `above` is the next owner upwards of it.
+/// Makes `to` the current greenlet; its thread runs it from here on. `above` is the next owner upwards of it.
 void change_current(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to,
                     coppice_greenlet* above) {
   to.above = above;
@@ -108,6 +109,7 @@ void change_current(ThreadState& state, coppice_greenlet& from, coppice_greenlet
   ++state.switches;
   state.current = &to;
   state.origin = &from;
+  to.fiber.enter();
 }
 
 /// Starts `to` where the departing greenlet ends, so nothing is in its way; a finished one leaves its whole
@@ -118,10 +120,19 @@ Departure start(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to
   from.start = sp;
   if (!from.finished()) from.state = COPPICE_STATE_SUSPENDED;
   to.stop = from.finished() ? from.stop : sp;
+  wipe_redzones(sp, to.stop);
+  to.fiber.create();
   change_current(state, from, to, first_owner(from));
   record(state, COPPICE_EVENT_SWITCH, to.id, to.stop, 0, now);
   end(state, from, to);
   return {to.stop, Outcome::starts};
+}
+
+/// The frames of `from` make way for those of `to`. Above the lower base nothing is exchanged, but for what
+/// main gets back.
+void exchange_frames(const ThreadState& state, const coppice_greenlet& from, const coppice_greenlet& to) {
+  const std::uintptr_t base = std::min({from.stop, to.stop, state.stack_high});
+  wipe_redzones(std::min(from.start, to.start), std::max(base, to.start + to.slice.saved()));
 }
 
 /// The general case: any number of owners in the way, any of which may need room first.
@@ -142,6 +153,7 @@ Departure start(ThreadState& state, coppice_greenlet& from, coppice_greenlet& to
   });
   coppice_greenlet* above = owner;
   while (above != nullptr && above->stop <= limit) above = above->above;
+  exchange_frames(state, from, to);
   change_current(state, from, to, above);
   return {to.start, Outcome::switched};
 }
@@ -172,6 +184,7 @@ Departure coppice_depart(ThreadState* state, std::uintptr_t sp) {
   from.start = sp;
   from.state = COPPICE_STATE_SUSPENDED;
   save(*state, from, limit, now);
+  exchange_frames(*state, from, to);
   change_current(*state, from, to, from.stop > limit ? &from : next ? to.above : from.above);
   return {to.start, Outcome::switched};
 }

@@ -176,6 +176,7 @@ ThreadState& make_thread_state() {
     main->flags = COPPICE_FLAG_MAIN;
     main->stop = UINTPTR_MAX;
     main->references = 1;  // the thread's own
+    main->fiber.adopt_current();
   }
   {
     const std::scoped_lock lock(registry_mutex);

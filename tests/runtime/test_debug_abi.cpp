@@ -195,6 +195,7 @@ struct Pattern {
 /// Whether the stack holds one whole pattern of this greenlet.
 bool consistent(const OutsideGreenlet& g) {
   const std::size_t count = g.stack.size() / 8;
+  if (count == 0) return false;
   std::vector<std::uint64_t> words(count);
   std::memcpy(words.data(), g.stack.data(), count * 8);
   for (std::size_t i = 0; i + 4 < count; ++i) {

@@ -1,6 +1,7 @@
 // Several threads of random greenlets for a few seconds: values, exceptions, kills, drops, re-parenting,
 // foreign drops.
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <coppice/greenlet.hpp>
 #include <cstdlib>
@@ -43,7 +44,9 @@ class Web {
  public:
   Web(std::uint32_t seed, Exchange& exchange) : random_(seed), exchange_(exchange), all_(24) {}
 
-  void run_until(std::chrono::steady_clock::time_point end) {
+  /// Leaves nothing behind: `all_done` lets every thread get there before handles of other threads' greenlets
+  /// go, which these then end.
+  void run_until(std::chrono::steady_clock::time_point end, std::barrier<>& all_done) {
     while (std::chrono::steady_clock::now() < end) {
       for (int i = 0; i < 100; ++i) guarded([this] { step(); });
     }
@@ -52,6 +55,12 @@ class Web {
       while (g.active()) guarded([&g] { g.kill(); });
     }
     all_.clear();
+    for (int round = 0; round < 3; ++round) {
+      all_done.arrive_and_wait();
+      drop_exchanged();
+      all_done.arrive_and_wait();
+      spawn([] {}).switch_to();
+    }
   }
 
  private:
@@ -66,6 +75,7 @@ class Web {
     }
   }
 
+  // No handle is kept on a greenlet's stack across a switch: two that hold each other would never end.
   void step() {
     Greenlet& slot = all_[random_() % all_.size()];
     switch (random_() % 16) {
@@ -74,15 +84,13 @@ class Web {
         return;
       case 1:
         if (slot && !slot.is_current()) {
-          const Greenlet hold = slot;
           ++switches;
-          hold.throw_in(std::runtime_error("thrown"));
+          slot.throw_in(std::runtime_error("thrown"));
         }
         return;
       case 2:
         if (slot && !slot.is_current()) {
-          const Greenlet hold = slot;
-          hold.kill();
+          slot.kill();
         }
         return;
       case 3: {
@@ -95,23 +103,23 @@ class Web {
         if (slot && !slot.is_current()) exchange_.handles.push_back(std::move(slot));
         return;
       }
-      case 5: {
-        std::vector<Greenlet> taken;
-        {
-          const std::scoped_lock lock(exchange_.mutex);
-          taken.swap(exchange_.handles);
-        }
-        return;  // dropped here, wherever they belong
-      }
+      case 5:
+        drop_exchanged();
+        return;
       default:
         break;
     }
     if (!slot || slot.finished()) slot = spawn([this] { live(); });
     if (slot.is_current()) return;
-    const Greenlet hold = slot;
     ++switches;
-    hold.switch_to(std::string("a value that is longer than any small string"));
+    slot.switch_to(std::string("a value that is longer than any small string"));
   }
+
+  void drop_exchanged() {
+    std::vector<Greenlet> taken;
+    const std::scoped_lock lock(exchange_.mutex);
+    taken.swap(exchange_.handles);
+  }  // `taken` goes after the lock: dropped here, wherever they belong
 
   void live() {
     const OnStack object;
@@ -153,14 +161,17 @@ TEST_CASE("soak") {
   WARN("seed " << seed << " (COPPICE_SEED repeats it)");
   Exchange exchange;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  constexpr int count = 3;
+  std::barrier<> all_done(count);
   std::vector<std::thread> threads;
-  for (std::uint32_t t = 0; t < 3; ++t) {
-    threads.emplace_back([&, t] { Web(seed + t, exchange).run_until(end); });
+  for (std::uint32_t t = 0; t < count; ++t) {
+    threads.emplace_back([&, t] { Web(seed + t, exchange).run_until(end, all_done); });
   }
   for (std::thread& thread : threads) thread.join();
-  exchange.handles.clear();
+  CHECK(exchange.handles.empty());
   WARN(switches << " switches, " << caught << " exceptions");
   CHECK(damaged == 0);
+  CHECK(alive == 0);
   CHECK(switches > 1000);
   CHECK(caught > 0);
 }
