@@ -1,0 +1,13 @@
+# cmake -D BUILD=<our build> -D SOURCE=<this folder> -D WORK=<scratch> -P run.cmake: installs, configures, builds, runs.
+file(REMOVE_RECURSE ${WORK})
+macro(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: ${result}\n${output}")
+  endif()
+endmacro()
+run(${CMAKE_COMMAND} --install ${BUILD} --component coppice-runtime --prefix ${WORK}/prefix)
+run(${CMAKE_COMMAND} -S ${SOURCE} -B ${WORK}/build -G Ninja -D CMAKE_PREFIX_PATH=${WORK}/prefix -D CMAKE_CXX_COMPILER=${CXX})
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${WORK}/build/consumer-coppice)
+run(${WORK}/build/consumer-coppice-shared)
