@@ -8,8 +8,27 @@ namespace coppice::inspect {
 
 namespace {
 
-/// More than any thread's stack: a greenlet that claims more is corrupt, and nothing is allocated for it.
-constexpr std::uint64_t kLargestStack = std::uint64_t{1} << 32;
+/// More than any thread's stack: a greenlet that claims more is corrupt.
+constexpr std::uint64_t kLargestStack = std::uint64_t{1} << 30;
+/// Up to here both pieces are fetched at once.
+constexpr std::uint64_t kOrdinaryStack = 1 << 20;
+
+/// Appends what is readable of [address, address + size) to `bytes`. A size that lies costs no more than
+/// twice the bytes there are. False when something is missing.
+bool append_readable(std::vector<std::byte>& bytes, const Memory& memory, Address address,
+                     std::uint64_t size) {
+  for (std::uint64_t done = 0; done < size;) {
+    const std::size_t have = bytes.size();
+    const std::size_t wanted =
+        std::min<std::uint64_t>(size - done, std::max<std::uint64_t>(have, kOrdinaryStack));
+    bytes.resize(have + wanted);
+    const std::size_t got = memory.read_some(address + done, std::span(bytes).subspan(have));
+    bytes.resize(have + got);
+    if (got < wanted) return false;
+    done += got;
+  }
+  return true;
+}
 
 /// Bytes of [address, address + size) below `limit`, address < limit.
 std::size_t below(Address address, std::size_t size, Address limit) {
@@ -26,7 +45,13 @@ SliceMemory::SliceMemory(Slice slice, std::vector<std::byte> stack, const Memory
 
 SliceMemory SliceMemory::fetch(const Slice& slice, const Memory& target) {
   std::vector<std::byte> stack;
-  if (slice.stop > slice.start && slice.size() <= kLargestStack && slice.saved <= slice.size()) {
+  const bool possible =
+      slice.stop > slice.start && slice.size() <= kLargestStack && slice.saved <= slice.size();
+  if (possible && slice.size() > kOrdinaryStack) {
+    if (append_readable(stack, target, slice.copy, slice.saved)) {
+      append_readable(stack, target, slice.start + slice.saved, slice.unsaved());
+    }
+  } else if (possible) {
     stack.resize(slice.size());
     const std::span<std::byte> bytes(stack);
     std::array requests{

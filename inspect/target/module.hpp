@@ -27,7 +27,9 @@ struct Module {
   std::uint64_t bias = 0;
   std::string path;      ///< as the target names it, "[vdso]" for the vdso; empty when unknown
   std::string build_id;  ///< lower-case hex of NT_GNU_BUILD_ID, empty when the module has none
-  bool deleted = false;  ///< the file at `path` is no longer the mapped one; its bytes come from memory
+  /// The file at `path` is no longer (or, for a core, not on this machine) the mapped one: what is known of
+  /// the module's bytes is what memory holds.
+  bool deleted = false;
   std::vector<Segment> segments;
 
   bool contains(Address address) const noexcept { return address >= start && address < end; }

@@ -31,8 +31,8 @@ AccessFacts gather_access_facts(int directory, const ProcStatus& target) {
   facts.we_have_cap_sys_ptrace = (own.effective_capabilities >> CAP_SYS_PTRACE & 1) != 0;
   facts.our_system_calls_filtered = own.seccomp == 2;
   facts.target_uid = target.effective_uid;
-  struct stat owner;
-  facts.target_undumpable = fstat(directory, &owner) == 0 && owner.st_uid != target.effective_uid;
+  struct stat owner;  // of a file: the folder itself always belongs to who it runs as
+  facts.target_undumpable = fstatat(directory, "mem", &owner, 0) == 0 && owner.st_uid != target.effective_uid;
   const std::string theirs = read_link_at(directory, "ns/user");
   const std::string ours = read_link_at(AT_FDCWD, "/proc/self/ns/user");
   facts.other_user_namespace = !theirs.empty() && theirs != ours;

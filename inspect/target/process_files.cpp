@@ -6,8 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include <fmt/format.h>
 
 #include "inspect/base/files.hpp"
@@ -35,30 +33,36 @@ ProcessFiles::ProcessFiles(int directory)
     : directory_(directory), root_(openat(directory, "root", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
 UniqueFd ProcessFiles::open_in_root(const std::string& path) const {
+  // As open_regular_at: look at what it is before really opening it.
   open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  if (root_) {
-    const long fd = syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof how);
-    if (fd >= 0 || errno != ENOSYS) return UniqueFd(static_cast<int>(fd));
-  }
-  auto file = open_regular_at(AT_FDCWD, path);
+  const UniqueFd place(static_cast<int>(syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof how)));
+  if (!place) return {};
+  auto file = open_regular_at(AT_FDCWD, fmt::format("/proc/self/fd/{}", place.get()));
   return file.ok() ? std::move(*file) : UniqueFd();
+}
+
+/// By the process's own root (a container), and by ours: for a mere chroot, maps shows paths as we see them.
+UniqueFd ProcessFiles::open_mapped(const Module& module, FileId file) const {
+  UniqueFd opened = open_in_root(module.path);
+  if (opened && is_mapped_file(opened.get(), module, file)) return opened;
+  auto ours = open_regular_at(AT_FDCWD, module.path);
+  if (ours.ok() && is_mapped_file(ours->get(), module, file)) return std::move(*ours);
+  return {};
 }
 
 void ProcessFiles::check(Module& module, FileId file) const {
   if (!module.path.starts_with('/')) return;
-  const UniqueFd opened = open_in_root(module.path);
-  if (opened && is_mapped_file(opened.get(), module, file)) return;
+  if (open_mapped(module, file)) return;
   module.deleted = true;
   // A file may be called so itself: only when it is not there is the ending the kernel's.
   if (module.path.ends_with(kDeleted)) module.path.resize(module.path.size() - kDeleted.size());
 }
 
 Result<UniqueFd> ProcessFiles::open(const Module& module, const MappedRange& range) const {
-  if (!module.deleted) {
-    UniqueFd file = open_in_root(module.path);
-    if (file && is_mapped_file(file.get(), module, range.file)) return file;
+  if (!module.deleted && module.path.starts_with('/')) {
+    if (UniqueFd file = open_mapped(module, range.file)) return file;
   }
   const std::string mapped = fmt::format("map_files/{:x}-{:x}", range.mapping.start, range.mapping.end);
   for (const std::string& link : {mapped, std::string("exe")}) {

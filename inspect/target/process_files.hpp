@@ -13,8 +13,8 @@
 
 namespace coppice::inspect {
 
-/// Opens the files behind a process's mappings. Paths are resolved inside the process's own root (containers,
-/// chroots). Which file is the mapped one is decided by device, inode and build-id together:
+/// Opens the files behind a process's mappings. Paths are resolved inside the process's own root (a
+/// container), else in ours. Which file is the mapped one is decided by device, inode and build-id together:
 /// a file that was replaced by an update, or overwritten in place, is not.
 class ProcessFiles {
  public:
@@ -31,6 +31,7 @@ class ProcessFiles {
 
  private:
   UniqueFd open_in_root(const std::string& path) const;
+  UniqueFd open_mapped(const Module& module, FileId file) const;
 
   int directory_;
   UniqueFd root_;

@@ -149,9 +149,16 @@ Result<void> ProcessTarget::read_maps() {
 void ProcessTarget::find_modules_again() {
   const std::vector<Module> before = std::move(modules_);
   modules_ = find_modules(ranges_, *memory_);
+  warnings_.clear();
   for (Module& module : modules_) {
     const MappedRange* range = range_at(ranges_, module.start);
     files_.check(module, range != nullptr ? range->file : FileId{});
+    if (module.deleted) {
+      warnings_.push_back(
+          fmt::format("{} was deleted or replaced since it was loaded: what is shown is what runs, not "
+                      "what is there now",
+                      module.path));
+    }
     const auto same = std::ranges::lower_bound(before, module.start, {}, &Module::start);
     if (same != before.end() && same->start == module.start && same->end == module.end &&
         same->path == module.path && same->build_id == module.build_id && same->deleted == module.deleted) {
@@ -161,10 +168,11 @@ void ProcessTarget::find_modules_again() {
 }
 
 void ProcessTarget::read_names() {
-  executable_ = read_link_at(directory_.get(), "exe");
+  executable_ = read_link_at(directory_.get(), fmt::format("task/{}/exe", living_thread_));
   constexpr std::string_view kDeleted = " (deleted)";
   if (executable_.ends_with(kDeleted)) executable_.resize(executable_.size() - kDeleted.size());
-  auto arguments = read_text_at(directory_.get(), "cmdline", kLongestCommandLine);
+  auto arguments =
+      read_text_at(directory_.get(), fmt::format("task/{}/cmdline", living_thread_), kLongestCommandLine);
   command_line_ = arguments.ok() ? std::move(*arguments) : std::string();
   while (!command_line_.empty() && command_line_.back() == '\0') command_line_.pop_back();
   std::ranges::replace(command_line_, '\0', ' ');
@@ -183,8 +191,8 @@ Result<ThreadRegisters> ProcessTarget::registers(pid_t tid, Stopping stopping) c
   return hold(tid, stopping, {});
 }
 
-/// Equal before and after: the thread has not run in between. How often it has been put on a CPU tells a blocked
-/// call from the next one just like it.
+/// Equal before and after: the thread has not run in between. How often it has been put on a CPU tells a
+/// blocked call from the next one just like it.
 std::string ProcessTarget::whereabouts(pid_t tid) const {
   std::string both;
   for (const char* file : {"syscall", "schedstat"}) {

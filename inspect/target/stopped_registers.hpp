@@ -25,8 +25,8 @@ namespace coppice::inspect {
 /// `not_stopped` (it did not stop within `patience`), `not_permitted` (the message names the tracer when it
 /// has one already), `gone`, `io`.
 ///
-/// `while_stopped`, when given, is called with the registers before the thread is let go, on a thread of its own with all
-/// signals blocked; it must be quick and must not throw.
+/// `while_stopped`, when given, is called with the registers before the thread is let go, on a thread of its
+/// own with all signals blocked; it must be quick and must not throw.
 Result<user_regs_struct> copy_registers_stopped(
     pid_t pid, pid_t tid, std::chrono::milliseconds patience,
     const std::function<void(const user_regs_struct&)>& while_stopped = {});

@@ -64,9 +64,9 @@ class Target {
 
   virtual ~Target() = default;
   virtual Kind kind() const = 0;
-  virtual pid_t pid() const = 0;                 ///< 0 when unknown
-  virtual std::string executable() const = 0;    ///< path of the main program, empty when unknown
-  virtual std::string command_line() const = 0;  ///< arguments joined by spaces, empty when unknown
+  virtual pid_t pid() const = 0;                        ///< 0 when unknown
+  virtual std::string executable() const = 0;           ///< path of the main program, empty when unknown
+  virtual std::string command_line() const = 0;         ///< arguments joined by spaces, empty when unknown
   virtual std::string core_path() const { return {}; }  ///< of the core file, empty when live
   virtual const Memory& memory() const = 0;
   virtual std::span<const Module> modules() const = 0;    ///< sorted by start
@@ -81,10 +81,11 @@ class Target {
   /// ms.
   virtual Result<ThreadRegisters> registers(pid_t tid, Stopping stopping) const = 0;
 
-  /// The same, and calls `copy` with the registers before the thread goes on, so that its stack can be copied as it
-  /// belongs to them: a stopped thread is let go when `copy` has returned; when a blocked one moved meanwhile, all
-  /// is tried again (`copy` is called again), and after a few times it is `torn`. `copy` must be quick and not throw,
-  /// and may be called in another thread. This default is for targets that stand still.
+  /// The same, and calls `copy` with the registers before the thread goes on, so that its stack can be copied
+  /// as it belongs to them: a stopped thread is let go when `copy` has returned; when a blocked one moved
+  /// meanwhile, all is tried again (`copy` is called again), and after a few times it is `torn`. `copy` must
+  /// be quick and not throw, and may be called in another thread. This default is for targets that stand
+  /// still.
   using WhileHeld = std::function<void(const ThreadRegisters&)>;
   virtual Result<ThreadRegisters> hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const {
     auto result = registers(tid, stopping);

@@ -102,6 +102,21 @@ TEST_CASE("nothing saved, everything saved, and impossible slices") {
   CHECK(SliceMemory::fetch({0x7000, UINT64_MAX, 0x50000, 64}, target).stack().empty());
 }
 
+TEST_CASE("a slice larger than most is stitched all the same, and a lie about its size allocates nothing") {
+  FakeMemory target;
+  const std::size_t size = 5 << 20;
+  target.put(0x50000000, counted(size, 3));
+  target.put(0x70000000, counted(2 * size, 9));
+  const SliceMemory memory =
+      SliceMemory::fetch({0x70000000, 0x70000000 + 2 * size, 0x50000000, size}, target);
+  REQUIRE(memory.stack().size() == 2 * size);
+  CHECK(memory.stack()[size - 1] == static_cast<std::byte>(3 + size - 1));
+  CHECK(memory.stack()[size] == static_cast<std::byte>(9 + size));
+  const std::uint64_t huge = std::uint64_t{1} << 30;
+  const SliceMemory lie = SliceMemory::fetch({0x70000000, 0x70000000 + huge, 0x50000000, huge}, target);
+  CHECK(lie.stack().size() == size);
+}
+
 TEST_CASE("what is missing of a slice is never filled up from elsewhere") {
   FakeMemory target;
   target.put(0x50000, counted(64, 1));

@@ -178,6 +178,21 @@ TEST_CASE("open_image gives the mapped file, and an identity") {
   CHECK(target->module_at(child.at("main"))->identity == identity);
 }
 
+TEST_CASE("refresh finds a library that was loaded meanwhile") {
+  Child child({SUBJECT});
+  const auto target = open_child(child);
+  const std::size_t before = target->modules().size();
+  child.tell("load");
+  REQUIRE(child.at("library") != 0);  // l_addr, the first word of a link_map
+  CHECK(target->module_at(child.at("library")) == nullptr);
+  REQUIRE(target->refresh().ok());
+  CHECK(target->modules().size() == before + 1);
+  const Module* library = target->module_at(child.at("library"));
+  REQUIRE(library != nullptr);
+  CHECK(library->bias == child.at("library"));
+  CHECK(library->path.find("libBrokenLocale") != std::string::npos);
+}
+
 TEST_CASE("threads have their names and numbers") {
   const Child child({SUBJECT, "sleepers"});
   const auto target = open_child(child);
@@ -196,6 +211,7 @@ TEST_CASE("a process whose first thread has left is inspected all the same") {
   usleep(20'000);
   const auto target = open_child(child);
   CHECK(target->threads().size() == 3);
+  CHECK(target->executable() == SUBJECT);
   CHECK(text_at(target->memory(), child.at("data")) == "in .data: jumps over");
   CHECK(target->module_at(child.at("main")) != nullptr);
 }

@@ -1,5 +1,6 @@
 // The program that tests look into: reports its addresses and then blocks until its input ends.
 //   subject [spin] [sleepers] [poller] [count-signals] [guard] [undumpable] [leave-main]
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -131,7 +132,12 @@ int main(int argc, char** argv) {
 
   char line[64];
   while (std::fgets(line, sizeof line, stdin) != nullptr) {
-    if (std::strcmp(line, "crash\n") == 0) abort();
+#ifndef SUBJECT_IS_STATIC
+    if (std::strcmp(line, "load\n") == 0) {
+      void* library = dlopen("libBrokenLocale.so.1", RTLD_NOW);  // of glibc; nobody else uses it
+      report("library", library == nullptr ? nullptr : *static_cast<void**>(library));
+    }
+#endif
     std::printf("ready\n");
     std::fflush(stdout);
   }
