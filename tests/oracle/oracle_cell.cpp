@@ -1,5 +1,5 @@
 // oracle_cell ZOO SEED: the oracle on one build of the zoo; for tests/oracle/matrix. Prints one line for each
-// inspection; exit status 0 only when there was something to compare and nothing differed.
+// inspection and their sum; exit status 0 only when there was something to compare and nothing differed.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -18,6 +18,19 @@ std::string missing(const Inspection& inspection, bool forest) {
   if (forest) return missing_variety(c);
   return c.stacks < 21 ? fmt::format("only {} stacks", c.stacks) : std::string();
 }
+
+/// Over all inspections.
+struct Sum {
+  std::uint64_t greenlets = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t differing = 0;
+
+  void add(const Comparison& c) {
+    greenlets += c.greenlets;
+    frames += c.frames;
+    differing += c.differing;
+  }
+};
 
 bool report(const char* subject, const Inspection& inspection, bool forest) {
   const Comparison& c = inspection.comparison;
@@ -38,14 +51,21 @@ bool report(const char* subject, const Inspection& inspection, bool forest) {
 }
 
 bool try_one(const char* subject, const std::string& zoo, const std::vector<std::string>& arguments,
-             bool forest) {
+             bool forest, Sum& sum) {
   const auto inspections = inspect_in_every_way(zoo, arguments);
   if (!inspections.ok()) {
     fmt::print("{:6} failed: {}\n", subject, inspections.error().message);
     return false;
   }
   bool good = true;
-  for (const Inspection& inspection : inspections.value()) good &= report(subject, inspection, forest);
+  for (const Inspection& inspection : inspections.value()) {
+    good &= report(subject, inspection, forest);
+    sum.add(inspection.comparison);
+  }
+  if (!has_core(inspections.value())) {
+    fmt::print("{:6} failed: no core could be made\n", subject);
+    good = false;
+  }
   const auto status = let_finish(zoo, arguments);
   if (status.ok() && status.value() == 0) return good;
   fmt::print("{:6} did not finish: {}\n", subject,
@@ -60,8 +80,11 @@ int main(int argc, char** argv) {
     std::fputs("Usage: oracle_cell ZOO SEED\n", stderr);
     return 2;
   }
-  const bool zoo = try_one("zoo", argv[1], {}, false);
+  Sum sum;
+  const bool zoo = try_one("zoo", argv[1], {}, false, sum);
   const bool forest =
-      try_one("forest", argv[1], {"--nest", "5000", "--threads", "4", "--seed", argv[2]}, true);
+      try_one("forest", argv[1], {"--nest", "5000", "--threads", "4", "--seed", argv[2]}, true, sum);
+  fmt::print("sum {} greenlets, {} frames compared, {} differing\n", sum.greenlets, sum.frames,
+             sum.differing);
   return zoo && forest ? 0 : 1;
 }

@@ -32,6 +32,7 @@ TEST_CASE("every frame shape is unwound, live and from cores") {
   INFO((inspections.ok() ? "" : inspections.error().message));
   REQUIRE(inspections.ok());
   REQUIRE(inspections->size() == 3);
+  CHECK(has_core(inspections.value()));
   for (const Inspection& inspection : inspections.value()) {
     if (!inspection.impossible.empty()) {
       std::printf("%s: not made here: %s\n", inspection.how.c_str(), inspection.impossible.c_str());
@@ -54,6 +55,7 @@ TEST_CASE("thousands of randomly nested greenlets are unwound, live and from cor
   INFO((inspections.ok() ? "" : inspections.error().message));
   REQUIRE(inspections.ok());
   REQUIRE(inspections->size() == 3);
+  CHECK(has_core(inspections.value()));
   for (const Inspection& inspection : inspections.value()) {
     if (!inspection.impossible.empty()) {
       std::printf("%s: not made here: %s\n", inspection.how.c_str(), inspection.impossible.c_str());

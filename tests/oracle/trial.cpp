@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -69,6 +70,12 @@ Result<std::vector<Inspection>> inspect_in_every_way(const std::string& program,
   if (done.ok()) done = add_core(inspections, "kernel core", subject.dump_by_kernel(), program, announcement);
   if (!done.ok()) return std::move(done).error();
   return inspections;
+}
+
+bool has_core(const std::vector<Inspection>& inspections) {
+  return std::any_of(inspections.begin(), inspections.end(), [](const Inspection& inspection) {
+    return inspection.how != "live" && inspection.impossible.empty();
+  });
 }
 
 Result<int> let_finish(const std::string& program, const std::vector<std::string>& arguments) {

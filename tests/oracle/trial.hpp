@@ -21,6 +21,9 @@ struct Inspection {
 inspect::Result<std::vector<Inspection>> inspect_in_every_way(const std::string& program,
                                                               const std::vector<std::string>& arguments);
 
+/// At least one of the cores could be made and inspected.
+bool has_core(const std::vector<Inspection>& inspections);
+
 /// Starts the program and lets it go: every greenlet must find its frames as it left them. The exit status.
 inspect::Result<int> let_finish(const std::string& program, const std::vector<std::string>& arguments);
 
