@@ -5,8 +5,9 @@ import sys
 
 import gdb
 
-_folder = os.path.dirname(os.path.realpath(__file__))
-if tuple(int(n) for n in gdb.VERSION.split("-")[0].split(".")[:1]) < (12,):
+# Not __file__: that is the outer script's when GDB loads this while it runs another one.
+_folder = os.path.dirname(os.path.realpath(sys._getframe().f_code.co_filename))
+if int(gdb.VERSION.split(".")[0]) < 12:
     raise gdb.GdbError("Coppice needs GDB 12 or newer; this is %s." % gdb.VERSION)
 if _folder not in sys.path:
     sys.path.insert(0, _folder)

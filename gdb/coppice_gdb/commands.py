@@ -1,17 +1,17 @@
 """`info greenlets` and `greenlet`: the commands."""
 
-import argparse
 import re
 
 import gdb
 
 from .engine import FRAMES, SYMBOLS
+from .names import frame_text, label
 from .overlay import quietly
 from .selection import by_id
 
 # Enough frames to leave the switch machinery behind.
 _FRAMES_TO_SEE_WHERE = 16
-_MACHINERY = re.compile(r"(coppice(::|_)|std::|__cxa_)")
+_MACHINERY = re.compile(r"coppice(::|_)")
 
 _selection = None
 
@@ -23,11 +23,6 @@ def install(selection):
     InfoGreenlets()
     GreenletCommand()
     GreenletApply()
-
-
-def label(greenlet):
-    """7 "worker" """
-    return greenlet["id"] + (' "%s"' % greenlet["name"] if greenlet["name"] else "")
 
 
 def find(text):
@@ -76,16 +71,6 @@ def complete(text, word):
         return gdb.COMPLETE_NONE
     names = [g["id"] for g in greenlets] + [g["name"] for g in greenlets if g["name"]]
     return [name for name in names if name.startswith(word)]
-
-
-def frame_text(frame):
-    """serve(int) at server.cpp:88"""
-    where = frame["function"]
-    if where is None:
-        where = "%s+%s" % (frame["module"], frame["offset"]) if frame["module"] and frame["offset"] else frame["pc"]
-    if frame["file"]:
-        where += " at %s:%d" % (frame["file"].rsplit("/", 1)[-1], frame["line"] or 0)
-    return where
 
 
 def _where(greenlet):
@@ -176,7 +161,7 @@ Examples:
     def invoke(self, argument, from_tty):
         if argument:
             _selection.select(find(argument))
-            self._tell("Switching to")
+            self._tell("Switching to greenlet")
             gdb.execute("frame")
         else:
             self._tell("Current greenlet is")
@@ -189,7 +174,7 @@ Examples:
         if greenlet["state"] == "orphaned":
             thread = "its thread has exited: registers and thread-local variables are those of thread %d" % (
                 gdb.selected_thread().num)
-        gdb.write("[%s greenlet %s (%s), %s]\n" % (what, label(greenlet), greenlet["state"], thread))
+        gdb.write("[%s %s (%s), %s]\n" % (what, label(greenlet), greenlet["state"], thread))
 
 
 class GreenletApply(gdb.Command):

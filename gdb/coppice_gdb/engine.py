@@ -180,14 +180,17 @@ def select_level(level):
         pass  # a thread that runs has no frames
 
 
-def _threads():
-    """Every thread with its registers; none for a thread that runs."""
+def _threads(with_registers):
+    """Every thread, with its registers unless it runs."""
     threads = sorted(gdb.selected_inferior().threads(), key=tid_of)
     result = (_Thread * len(threads))()
+    for raw, thread in zip(result, threads):
+        raw.tid = tid_of(thread)
+        raw.name = (thread.name or "").encode(errors="replace")[:31]
+    if not with_registers:
+        return result
     with _selection_kept():
         for raw, thread in zip(result, threads):
-            raw.tid = tid_of(thread)
-            raw.name = (thread.name or "").encode(errors="replace")[:31]
             if thread.is_running():
                 continue
             thread.switch()
@@ -199,13 +202,17 @@ def _threads():
     return result
 
 
+# How much of this stop the library has been told.
+NOTHING, MEMORY, MEMORY_AND_REGISTERS = range(3)
+
+
 class Engine:
     """A session with the library for one inferior. `aside` is a context manager factory that takes overlays away."""
 
     def __init__(self, aside):
         self._aside = aside
         self._failure = None
-        self._stale = True
+        self._known = NOTHING
         self._shown = {}
         self._inferior = gdb.selected_inferior()
         self._lender = _Lender(ctypes.sizeof(_Lender), None, _READ(self._read))
@@ -221,11 +228,12 @@ class Engine:
 
     def forget(self):
         """The target ran or was written to: what was read is no longer true."""
-        self._stale = True
+        self._known = NOTHING
 
-    def snapshot(self, what=0, ids=(), max_frames=0):
-        """The library's JSON snapshot, kept until the target runs."""
-        self._refresh()
+    def snapshot(self, what=0, ids=(), max_frames=0, within_frames=False):
+        """The library's JSON snapshot, kept until the target runs. `within_frames`: GDB may be in the midst of
+        printing frames, so no other thread may be selected, and running greenlets are not walked."""
+        self._refresh(MEMORY if within_frames else MEMORY_AND_REGISTERS)
         key = (what, tuple(ids), max_frames)
         if key not in self._shown:
             array = (ctypes.c_char_p * len(ids))(*[i.encode() for i in ids])
@@ -238,7 +246,7 @@ class Engine:
 
     def stack(self, identifier):
         """The Stack of a suspended or orphaned greenlet."""
-        self._refresh()
+        self._refresh(MEMORY)
         raw = _Stack(size=ctypes.sizeof(_Stack))
         with self._lending():
             failed = self._library.cpi_stack_of(self._session, identifier.encode(), ctypes.byref(raw))
@@ -249,8 +257,8 @@ class Engine:
     def _last_error(self):
         return self._library.cpi_last_error().decode(errors="replace")
 
-    def _refresh(self):
-        if not self._stale:
+    def _refresh(self, wanted):
+        if self._known >= wanted:
             return
         if not self._inferior.pid:
             raise gdb.GdbError("There is no process and no core file.")
@@ -262,7 +270,7 @@ class Engine:
         picture.core = _encoded(_core_path()) if picture.is_core else None
         sysroot = gdb.parameter("sysroot")
         picture.sysroot = None if sysroot.startswith("target:") else _encoded(sysroot)
-        threads = _threads()
+        threads = _threads(wanted == MEMORY_AND_REGISTERS)
         pairs = _auxv()
         auxv = (_Auxv * len(pairs))(*pairs)
         picture.threads, picture.thread_count = threads, len(threads)
@@ -271,7 +279,7 @@ class Engine:
             failed = self._library.cpi_stopped(self._session, ctypes.byref(picture))
         if failed:
             raise gdb.GdbError(self._last_error())
-        self._stale = False
+        self._known = wanted
 
     @contextlib.contextmanager
     def _lending(self):

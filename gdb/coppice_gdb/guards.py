@@ -5,6 +5,8 @@ where the two differ is refused, or begins by letting go of the selection. Comma
 hook-X`), which also see their aliases; events catch what reaches the program by other ways (MI, other scripts).
 """
 
+import re
+
 import gdb
 
 # They act on the thread where it really stands, or need the target's own memory.
@@ -50,25 +52,36 @@ def _after(command, selected):
         gdb.execute("frame")
 
 
+# While GDB loads this by itself the program is just starting, and a command that fails would make GDB think that the
+# program was let go: what follows must not fail.
+
 def _define_hook(command, when):
     """Defines `hook-COMMAND` or `hookpost-COMMAND`, keeping what the user's own hook does."""
     name = ("hook-" if when == "before" else "hookpost-") + command
     call = "maintenance greenlet-guard %s %s" % (when, command)
-    try:
-        text = gdb.execute("show user %s" % name, to_string=True)
-        body = [line[2:] for line in text.splitlines()[1:] if line.strip()]
-    except gdb.error:
-        body = []
+    body = _user_commands().get(name, [])
     if call not in body:
         gdb.execute("define %s\n%s\nend" % (name, "\n".join([call] + body)), to_string=True)
 
 
+def _user_commands():
+    """{name: lines} of everything that was made by `define`."""
+    commands, body = {}, []
+    for line in gdb.execute("show user", to_string=True).splitlines():
+        found = re.match(r'User (?:prefix)?command "(.*)":$', line)
+        if found:
+            body = commands[found.group(1)] = []
+        elif line.strip():
+            body.append(line[2:])
+    return commands
+
+
 def _exists(command):
-    try:
-        gdb.execute("help %s" % command, to_string=True)
-        return True
-    except gdb.error:
-        return False
+    return command in gdb.execute("complete " + command, to_string=True).splitlines()
+
+
+def _register_name(event):
+    return list(event.frame.architecture().registers())[event.regnum].name
 
 
 def install(selection):
@@ -86,10 +99,10 @@ def install(selection):
     events.cont.connect(lambda event: selection.forget())
     events.stop.connect(lambda event: selection.forget())
     events.exited.connect(lambda event: selection.forget())
-    events.memory_changed.connect(lambda event: selection.target_changed())
-    events.register_changed.connect(lambda event: selection.target_changed())
-    events.new_objfile.connect(lambda event: selection.target_changed())
-    events.clear_objfiles.connect(lambda event: selection.target_changed())
+    events.memory_changed.connect(lambda event: selection.memory_written(event.address, event.length))
+    events.register_changed.connect(lambda event: selection.register_written(event.frame, _register_name(event)))
+    events.new_objfile.connect(lambda event: selection.modules_changed())
+    events.clear_objfiles.connect(lambda event: selection.modules_changed())
     events.inferior_deleted.connect(lambda event: selection.drop_inferior(event.inferior.num))
     events.before_prompt.connect(selection.check_context)
     if hasattr(events, "gdb_exiting"):

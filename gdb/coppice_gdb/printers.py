@@ -3,8 +3,8 @@
 import gdb
 import gdb.printing
 
-from .commands import frame_text, label
 from .engine import FRAMES, SYMBOLS
+from .names import frame_text, label
 
 _selection = None
 
@@ -19,7 +19,7 @@ class GreenletPrinter:
         if self._block:
             address = "0x%x" % self._block
             try:
-                greenlets = _selection.engine().snapshot(FRAMES | SYMBOLS, [address])["greenlets"]
+                greenlets = _selection.engine().snapshot(FRAMES | SYMBOLS, [address], within_frames=True)["greenlets"]
                 self._greenlet = next((g for g in greenlets if g["address"] == address), None)
             except gdb.error as problem:
                 self._problem = str(problem)
@@ -34,10 +34,12 @@ class GreenletPrinter:
                                       ", waiting for %s %s" % (waiting["kind"], waiting["value"]) if waiting else "")
 
     def children(self):
-        greenlet = self._greenlet or {"frames": None, "error": None}
+        greenlet = self._greenlet
+        if greenlet is None:
+            return
         for number, frame in enumerate(greenlet["frames"] or []):
             yield "#%d" % number, frame_text(frame)
-        if greenlet["error"] is not None:
+        if greenlet["error"] is not None and greenlet["state"] != "running":
             yield "error", greenlet["error"]["message"]
 
 

@@ -5,6 +5,7 @@ for the commands that would confuse the two.
 """
 
 import contextlib
+import re
 
 import gdb
 import gdb.unwinder
@@ -18,6 +19,19 @@ from .unwinder import Bridge, HideThreadFrame, SelectedUnwinder
 def by_id(greenlets):
     """In the order of their ids: spawn numbers, or addresses."""
     return sorted(greenlets, key=lambda g: int(g["id"], 0))
+
+
+def _saved_at(frame, name, bridge_level):
+    """Address and size of a frame's register, which the nearest inner frame has on the stack."""
+    inner = frame.newer()
+    while inner is not None and inner.level() > bridge_level:
+        text = gdb.execute("info frame level %d" % inner.level(), to_string=True)
+        saved = text.partition("Saved registers:")[2]
+        found = re.search(r"\b%s at (0x[0-9a-f]+)" % re.escape(name), saved)
+        if found:
+            return int(found.group(1), 16), 8
+        inner = inner.newer()
+    return 0, 0
 
 
 class Selected:
@@ -178,27 +192,38 @@ class Selection:
             except gdb.error:
                 raise gdb.GdbError("The stack at 0x%x cannot be read." % stack.start) from None
 
-    def move_writes(self):
-        """After a write: what reached the live stack below the overlay belongs in the greenlet's saved copy."""
+    def memory_written(self, address, length):
+        """The user wrote to memory. What fell on the live stack below the overlay belongs in the saved copy."""
+        if self._moving:
+            return
         chosen = self.selected
-        if chosen is None or chosen.live is None or self._moving:
+        if chosen is not None and chosen.live is not None:
+            stack = chosen.stack
+            low = max(address - stack.start, 0)
+            high = min(address + length - stack.start, stack.saved)
+            if low < high:
+                self._move_write(chosen, low, high)
+        self._forget_reading()
+
+    def register_written(self, frame, name):
+        """The user wrote to a register of a frame: a write to memory, where an inner frame has saved it."""
+        if self._moving:
             return
+        chosen = self.selected
+        if chosen is not None and frame.level() > chosen.bridge.level:
+            self.memory_written(*_saved_at(frame, name, chosen.bridge.level))
+        self._forget_reading()
+
+    def _move_write(self, chosen, low, high):
+        """Takes bytes [low, high) of the stack from the live stack to the saved copy, and puts the live ones back."""
         stack, inferior = chosen.stack, gdb.selected_inferior()
-        now = self._read_live(stack)
-        changed = [i for i, (a, b) in enumerate(zip(chosen.live, now)) if a != b]
-        if not changed:
-            return
-        low, high = changed[0], changed[-1] + 1
-        saved = bytearray(stack.bytes)
-        for i in changed:
-            saved[i] = now[i]
-        stack.bytes = bytes(saved)
         level = gdb.selected_frame().level()
         with self._quiet_events():
             with self._overlay.aside():
+                written = bytes(inferior.read_memory(stack.start + low, high - low))
                 inferior.write_memory(stack.start + low, chosen.live[low:high])
-                inferior.write_memory(stack.copy + low, stack.bytes[low:high])
-            self.engine().forget()
+                inferior.write_memory(stack.copy + low, written)
+            stack.bytes = stack.bytes[:low] + written + stack.bytes[high:]
             self._overlay.load([(chosen.greenlet["id"], stack.bytes)])
         self._overlay.show(chosen.greenlet["id"], stack.start)
         gdb.invalidate_cached_frames()
@@ -213,10 +238,9 @@ class Selection:
         finally:
             self._moving = False
 
-    def target_changed(self):
-        """Memory, registers or modules changed by the user or the program."""
+    def modules_changed(self):
+        """The program loaded or unloaded something: not what adding an overlay's file looks like."""
         if not self._moving:
-            self.move_writes()
             self._forget_reading()
 
     def close(self):

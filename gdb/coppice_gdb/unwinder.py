@@ -6,11 +6,11 @@
 k is 0, or more when the thread stands in inlined code.
 """
 
-import re
-
 import gdb
 import gdb.unwinder
 from gdb.FrameDecorator import FrameDecorator
+
+from .names import without_parameters
 
 
 class _FrameId:
@@ -59,20 +59,6 @@ class Bridge:
         # Lower than any stack address, so that GDB takes every frame of the greenlet for an outer one; and no
         # frame's real id, since the greenlet may have a frame with that very id.
         self.frame_id = _FrameId(gdb.Value(8), gdb.Value(pc))
-
-
-def without_parameters(name):
-    """`std::function<int (int)>::operator()(int) const` to `std::function<int (int)>::operator()`, as GDB's own bt."""
-    text = re.sub(r"(\s*(const|volatile|noexcept|&&?))+$", "", name)
-    if not text.endswith(")"):
-        return name
-    depth = 0
-    for at in range(len(text) - 1, -1, -1):
-        depth += {")": 1, "(": -1}.get(text[at], 0)
-        if depth == 0:
-            bare = text[:at]
-            return text if not bare or bare.endswith(("operator", "::", " ")) else bare
-    return name
 
 
 class _GreenletFrame(FrameDecorator):

@@ -18,14 +18,14 @@ class Scenario:
         self.output = os.path.join(folder, "output")
         self.environment = dict(os.environ, ZOO_OUTPUT=self.output, ZOO_RESULT=plain.stdout.split()[-1])
 
-    def run_gdb(self, script, *arguments, load=True, expect=", 0 failed"):
+    def run_gdb(self, script, *arguments, load=True, variables=None, expect=", 0 failed"):
         """GDB in batch mode. Its exit status alone proves nothing: an uncaught exception leaves it at 0."""
-        command = [self.gdb, "-nx", "-batch", "-iex", "set auto-load no"] if load else [self.gdb, "-nx", "-batch"]
-        command += [*arguments, *(["-x", self.package] if load else []), "-x", os.path.join(self.here, script)]
+        command = [self.gdb, "-nx", "-batch", *(["-iex", "set auto-load no"] if load else []), *arguments]
+        command += [*(["-x", self.package] if load else []), "-x", os.path.join(self.here, script)]
         # Into a file, not a pipe: a program that GDB detached from would hold the pipe open.
         log = os.path.join(self.folder, "log")
         with open(log, "w", encoding="utf-8") as output:
-            status = subprocess.call(command, cwd=self.folder, env=self.environment, timeout=TIMEOUT,
+            status = subprocess.call(command, cwd=self.folder, env={**self.environment, **(variables or {})}, timeout=TIMEOUT,
                                      stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         with open(log, encoding="utf-8", errors="replace") as output:
             text = output.read()
@@ -44,6 +44,18 @@ class Scenario:
 
     def views(self):
         self.run_gdb("views.py", self.program)
+
+    def loading(self):
+        named = {"COPPICE_GDB": self.package}
+        hook = os.path.join(self.folder, "hook.gdb")
+        with open(hook, "w", encoding="utf-8") as file:
+            file.write("define hook-step\necho mine\nend\n")
+        self.run_gdb("loading.py", self.program, "-x", hook, variables=named)
+        self.run_gdb("loading.py", self.program, "-x", hook, variables={**named, "COPPICE_INSPECT_LIBRARY": "/nowhere"})
+        if "O2" in self.program:  # on the shared runtime: GDB finds the commands beside it by itself
+            safe = os.path.dirname(os.path.dirname(self.package))
+            self.run_gdb("loading.py", "-iex", "add-auto-load-safe-path " + safe, self.program, "-x", hook, load=False,
+                         variables=named)
 
     def core(self):
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

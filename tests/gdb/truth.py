@@ -117,7 +117,7 @@ def the(name, thread=1):
 def last_name(function):
     """The identifier that names a function, however its scopes, parameters, template arguments, clones and aliases
     are written: libdw's names and GDB's differ in all of those."""
-    from coppice_gdb.unwinder import without_parameters
+    from coppice_gdb.names import without_parameters
     text = without_parameters(re.sub(r" \[clone .*", "", function or "??"))
     if text.endswith(">") and not text.endswith("operator>"):
         depth = 0
