@@ -25,7 +25,7 @@ std::string scaled(double number, double step, std::span<const char* const> suff
 
 std::string grouped(std::uint64_t number) {
   std::string out = std::to_string(number);
-  for (std::size_t at = out.size(); at > 3;) out.insert(at -= 3, ",");
+  for (std::size_t at = out.size(); at > 3;) out.insert(at -= 3, 1, ',');
   return out;
 }
 

@@ -24,8 +24,9 @@
 
 namespace coppice::tui {
 
-/// Calls `work` every `interval`, and publishes what it returns. After work that took longer than half the
-/// interval the thread rests as long as the work took, so it never uses more than half of one CPU.
+/// Calls `work` every `interval`, and publishes what it returns. The second call comes sooner, since much can
+/// only be told by comparing two results. After work that took longer than half the interval the thread rests
+/// as long as the work took, so it never uses more than half of one CPU.
 ///
 /// Signals are never delivered to the thread, except those that a thread brings upon itself. Results are
 /// destroyed in the thread, too, once nobody else holds them: freeing a hundred thousand backtraces takes a
@@ -91,6 +92,7 @@ class Periodic {
  private:
   struct State {
     using Clock = std::chrono::steady_clock;
+    static constexpr Interval first_interval{250};
 
     std::mutex mutex;
     std::condition_variable changed;
@@ -106,7 +108,7 @@ class Periodic {
 
     void run() {
       auto due = Clock::now();
-      while (wait(due)) {
+      for (bool first = true; wait(due); first = false) {
         const auto began = Clock::now();
         std::shared_ptr<const T> result;
         try {
@@ -121,7 +123,8 @@ class Periodic {
         std::vector<std::shared_ptr<const T>> old;
         {
           const std::lock_guard lock(mutex);
-          due = Clock::now() + std::max<Clock::duration>(interval - took, took);
+          const Interval pause = first ? std::min(interval, first_interval) : interval;
+          due = Clock::now() + std::max<Clock::duration>(pause - took, took);
           newest = result;
           ring();
           // Only this thread makes copies of what nobody else holds, so a count of one stays one.
