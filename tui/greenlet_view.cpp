@@ -52,15 +52,15 @@ GreenletView::GreenletView(Screen& screen, Events& events, std::unique_ptr<Snaps
   list_.set_filter(Matcher(options_.filter));
 }
 
-inspect::Result<void> GreenletView::run() {
-  while (!quit_) {
+inspect::Result<GreenletView::Left> GreenletView::run() {
+  while (!left_) {
     draw();
     if (!events_.wait(sampler_.fd())) break;
     update();
     if (!sample_ && error_) return *error_;
     while (const auto key = screen_.read_key()) handle(*key);
   }
-  return {};
+  return left_.value_or(Left::quit);
 }
 
 void GreenletView::update() {
@@ -165,7 +165,7 @@ void GreenletView::handle(Key key) {
   if (help_) {
     if (!help_->handle(key)) help_.reset();
   } else if (!sample_) {
-    if (key == U'q' || key == keys::function(10)) quit_ = true;
+    if (key == U'q' || key == keys::function(10)) left_ = Left::quit;
   } else if (typing_) {
     handle_search(key);
   } else if (menu_) {
@@ -183,7 +183,7 @@ void GreenletView::handle_command(Key key) {
   switch (key) {
     case U'q':
     case keys::function(10):
-      quit_ = true;
+      left_ = Left::quit;
       break;
     case U'?':
     case U'h':
@@ -229,6 +229,7 @@ void GreenletView::handle_command(Key key) {
       backtrace_focused_ = backtrace_whole_;
       break;
     case keys::escape:
+      if (!backtrace_focused_ && options_.escape_leaves) left_ = Left::back;
       backtrace_focused_ = backtrace_whole_ = false;
       break;
     case U' ':

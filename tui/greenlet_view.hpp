@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct ViewOptions {
   Sort sort;
   std::string filter;
   inspect::SnapshotOptions snapshot;
+  bool escape_leaves = false;  ///< there is somewhere to go back to
 };
 
 /// Shows Samples as they come and answers keys until the user leaves. The end of the target does not end the
@@ -33,8 +35,11 @@ class GreenletView {
   GreenletView(Screen& screen, Events& events, std::unique_ptr<SnapshotSource> source, ViewOptions options,
                Charset charset);
 
-  /// Returns when the user leaves; an error when there never was anything to show.
-  inspect::Result<void> run();
+  enum class Left : std::uint8_t { quit, back };
+
+  /// Returns how the user left (`back`: by Escape while the list had the keys); an error when
+  /// there never was anything to show.
+  inspect::Result<Left> run();
 
  private:
   void update();
@@ -65,7 +70,7 @@ class GreenletView {
   std::optional<inspect::Error> error_;  ///< of the latest attempt
   bool ended_ = false;                   ///< the target is gone: no more attempts
   bool paused_ = false;
-  bool quit_ = false;
+  std::optional<Left> left_;
 
   GreenletList list_;
   BacktracePane backtrace_;

@@ -1,7 +1,6 @@
 #include "tui/run.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -18,24 +17,11 @@
 namespace coppice::tui {
 namespace {
 
-ExitStatus fail(const std::string& message) {
-  fmt::print(stderr, "gltop: {}\n", printable(message, locale_charset()));
-  return exit_could_not;
-}
-
-/// Of the terminal that standard output is; 0 when it is none.
-std::size_t output_columns() {
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) == 0 || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
-  return size.ws_col;
-}
-
 ExitStatus print_process(SnapshotSource& source, const RunOptions& options) {
   bool ended_midway = false;
   const auto sample = sample_once(source, options.view, ended_midway);
   if (!sample.ok()) return fail(sample.error().message);
-  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
-  print_sample(stdout, *sample, options.view, output_columns(), terminal, options.colors, locale_charset());
+  print_sample(*sample, options.view, Paper::standard_output(options.colors));
   const auto& snapshot = (*sample)->snapshot;
   for (const std::string& warning : snapshot.warnings) {
     fmt::print(stderr, "gltop: warning: {}\n", printable(warning, locale_charset()));
@@ -51,26 +37,34 @@ ExitStatus print_process(SnapshotSource& source, const RunOptions& options) {
   return snapshot.stats.incomplete > 0 ? exit_incomplete : exit_done;
 }
 
-ExitStatus watch_process(std::unique_ptr<SnapshotSource> source, const RunOptions& options) {
+}  // namespace
+
+ExitStatus fail(const std::string& message) {
+  fmt::print(stderr, "gltop: {}\n", printable(message, locale_charset()));
+  return exit_could_not;
+}
+
+ExitStatus on_screen(bool colors, const std::function<inspect::Result<void>(Screen&, Events&)>& show) {
+  // Whatever becomes of coppice-worker, a broken pipe must not end the program.
+  std::signal(SIGPIPE, SIG_IGN);
   inspect::Result<void> shown;
   {
-    // Whatever coppice-worker does, a broken pipe must not end the program.
-    std::signal(SIGPIPE, SIG_IGN);
-    auto screen = Screen::open(options.colors);
+    auto screen = Screen::open(colors);
     if (!screen.ok()) return fail(screen.error().message);
     Events events(**screen);
-    GreenletView view(**screen, events, std::move(source), options.view, locale_charset());
-    shown = view.run();
+    shown = show(**screen, events);
   }
   return shown.ok() ? exit_done : fail(shown.error().message);
 }
 
-}  // namespace
-
 ExitStatus run_process(std::unique_ptr<SnapshotSource> source, const RunOptions& options) {
   try {
     if (options.once || ::isatty(STDOUT_FILENO) == 0) return print_process(*source, options);
-    return watch_process(std::move(source), options);
+    return on_screen(options.colors, [&](Screen& screen, Events& events) -> inspect::Result<void> {
+      const auto left = GreenletView(screen, events, std::move(source), options.view, locale_charset()).run();
+      if (!left.ok()) return left.error();
+      return {};
+    });
   } catch (const std::exception& exception) {
     return fail(exception.what());
   }

@@ -143,12 +143,21 @@ class Terminal:
         self.wait(lambda: not re.search(pattern, self.screen(), re.M), f"the absence of /{pattern}/")
 
     def selected(self):
-        """The text of the line that is black on cyan: the selected row of the focused list or menu."""
-        for line in self.screen(escapes=True).split("\n")[1:-2]:
-            plain = re.sub(r"\x1b\[[0-9;:]*m", "", line).strip()
-            # Titles of columns and panes have these colours as well.
-            if re.match(r"(\x1b\[0m)?\x1b\[30m?(;|\x1b\[)46m *\S", line) and not re.search(r"TOP FRAME|^Sort by|^greenlet", plain):
-                return plain
+        """The text of the row with a cyan background: what is selected in the list or menu that has the keys."""
+        background = 49  # carried on from line to line
+        for line in self.screen(escapes=True).split("\n")[:-2]:
+            plain, first_background = "", None
+            for piece in re.split(r"(\x1b\[[0-9;:]*m)", line):
+                if piece.startswith("\x1b["):
+                    for code in (int(c or 0) for c in piece[2:-1].split(";")):
+                        background = 49 if code == 0 else code if 40 <= code <= 49 else background
+                    continue
+                if first_background is None and piece.strip():
+                    first_background = background
+                plain += piece
+            # Titles of columns and panes may have this colour as well.
+            if first_background == 46 and not re.search(r"TOP FRAME|^Sort by|^greenlet", plain):
+                return plain.strip()
         return None
 
     def expect_end(self, status):
