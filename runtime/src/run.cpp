@@ -16,8 +16,7 @@ namespace {
 
 /// Runs the greenlet's function and puts what it leaves behind into state.transfer. Everything the function
 /// owned, itself included, is gone when this returns.
-/// (gcc hands a __forced_unwind over as a reference to nothing, which UBSan must not judge.)
-__attribute__((no_sanitize("null"))) void call_function(ThreadState& state) {
+void call_function(ThreadState& state) {
   coppice_greenlet& self = *state.current;
   Transfer result;
   try {
@@ -26,10 +25,11 @@ __attribute__((no_sanitize("null"))) void call_function(ThreadState& state) {
     result.value = function(land(state));
   } catch (const GreenletExit&) {
     result.value = GreenletExit();
-  } catch (abi::__forced_unwind&) {  // pthread_exit or cancellation: the thread ends, and with it this stack
-    save_all(state);
-    throw;
   } catch (...) {
+    if (abi::__cxa_current_exception_type() == nullptr) {  // no C++ exception: pthread_exit or cancellation
+      save_all(state);                                     // the thread ends, and with it this stack
+      throw;
+    }
     result.exception = std::current_exception();
   }
   state.transfer = std::move(result);

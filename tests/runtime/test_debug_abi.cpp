@@ -180,35 +180,29 @@ TEST_CASE("the resume context lies inside the slice, at distinct places, and lea
 
 namespace {
 
-constexpr std::uint64_t mark = 0x5ca1ab1e'c0ffee00;
-
 std::uint64_t mixed(std::uint64_t id, std::uint64_t round, std::uint64_t n) {
   return (id * 0x9e37'79b9'7f4a'7c15 + round * 0xff51'afd7'ed55'8ccd + n) * 0xc4ce'b9fe'1a85'ec53;
 }
 
-/// What every greenlet of the stress keeps on its stack while it sleeps: words that only fit together.
+/// What every greenlet of the stress keeps on its stack while it sleeps: words that only fit together. It
+/// says where by waiting_on, as older ones may shine through the gaps between variables.
 struct Pattern {
-  std::uint64_t begins, id, round, count;
+  std::uint64_t id, round, count;
   std::uint64_t words[];
 };
 
-/// Whether the stack holds one whole pattern of this greenlet.
+/// Whether the stack holds the greenlet's whole pattern.
 bool consistent(const OutsideGreenlet& g) {
-  const std::size_t count = g.stack.size() / 8;
-  if (count == 0) return false;
-  std::vector<std::uint64_t> words(count);
-  std::memcpy(words.data(), g.stack.data(), count * 8);
-  for (std::size_t i = 0; i + 4 < count; ++i) {
-    if (words[i] != mark || words[i + 1] != g.id) continue;
-    const std::uint64_t round = words[i + 2];
-    const std::uint64_t length = words[i + 3];
-    if (i + 4 + length > count) return false;
-    for (std::uint64_t n = 0; n < length; ++n) {
-      if (words[i + 4 + n] != mixed(g.id, round, n)) return false;
-    }
-    return true;
+  const std::uint64_t at = g.waiting_value - g.start;
+  if (g.waiting_kind == 0 || at >= g.stack.size() || g.stack.size() - at < sizeof(Pattern)) return false;
+  std::vector<std::uint64_t> words((g.stack.size() - at) / 8);
+  std::memcpy(words.data(), g.stack.data() + at, words.size() * 8);
+  constexpr std::size_t header = sizeof(Pattern) / 8;
+  if (words[0] != g.id || words[2] == 0 || words[2] > words.size() - header) return false;
+  for (std::uint64_t n = 0; n < words[2]; ++n) {
+    if (words[header + n] != mixed(g.id, words[1], n)) return false;
   }
-  return false;
+  return true;
 }
 
 /// Never returns: greenlets that switch at random, come and go, and start one another at all depths.
@@ -225,11 +219,9 @@ bool consistent(const OutsideGreenlet& g) {
       pattern->round = round;
       pattern->count = count;
       pattern->id = id;
-      pattern->begins = mark;
       asm volatile("" : : "r"(pattern) : "memory");
+      const coppice::WaitingOn here("pattern", reinterpret_cast<std::uint64_t>(pattern));
       go();
-      pattern->begins = 0;  // what is left on the stack is no pattern any more
-      asm volatile("" : : "r"(pattern) : "memory");
     }
     static void go() {
       Greenlet& next = all[random() % all.size()];
