@@ -23,6 +23,7 @@ namespace {
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint32_t kMostSegments = 1 << 22;
 constexpr std::size_t kMostWarnings = 200;
+constexpr std::uint64_t kLargestImage = std::uint64_t{1} << 30;
 constexpr std::string_view kDeleted = " (deleted)";
 
 std::uint64_t page_down(std::uint64_t value) {
@@ -73,6 +74,7 @@ bool has_all_constant_bytes(const Module& module, const Memory& memory) {
   std::array<std::byte, kPage> page;
   for (const Segment& segment : module.segments) {
     if (segment.writable) continue;
+    if (segment.file_size > kLargestImage) return false;
     for (std::uint64_t at = 0; at < segment.file_size; at += kPage) {
       const std::size_t wanted = static_cast<std::size_t>(std::min(kPage, segment.file_size - at));
       if (memory.read_some(segment.vaddr + module.bias + at, std::span(page).first(wanted)) != wanted)
@@ -82,11 +84,35 @@ bool has_all_constant_bytes(const Module& module, const Memory& memory) {
   return true;
 }
 
+/// Constant segments are the file's, where they were mapped. So are written ones that the core does not have,
+/// if it has written memory at all: then they are missing because the program never wrote to them.
+void append_file_extents(const Module& module, const FileMemory& file, bool has_written_memory,
+                         std::span<const MappedRange> ranges, std::vector<CoreMemory::Extent>& extents) {
+  for (const Segment& segment : module.segments) {
+    if (segment.writable && !has_written_memory) continue;
+    const Address start = page_down(segment.vaddr) + module.bias;
+    const std::uint64_t offset = page_down(segment.file_offset);
+    Address end = segment.vaddr + segment.file_size + module.bias;
+    if (!segment.writable) end = page_down(end + kPage - 1);  // pages are mapped whole
+    if (offset >= file.size() || end <= start) continue;
+    end = std::min({end, start + (file.size() - offset), module.end});
+    auto range =
+        std::ranges::upper_bound(ranges, start, {}, [](const MappedRange& r) { return r.mapping.end; });
+    for (; range != ranges.end() && range->mapping.start < end; ++range) {
+      const Address from = std::max(start, range->mapping.start);
+      extents.push_back({from, std::min(end, range->mapping.end), &file, offset + (from - start)});
+    }
+  }
+}
+
 }  // namespace
 
 CoreTarget::CoreTarget(std::unique_ptr<const Memory> file, std::string path, FileSearch search,
                        OpenFile open_file)
-    : file_(std::move(file)), path_(std::move(path)), search_(std::move(search)), files_(search_, std::move(open_file)) {}
+    : file_(std::move(file)),
+      path_(std::move(path)),
+      search_(std::move(search)),
+      files_(search_, std::move(open_file)) {}
 
 Result<std::unique_ptr<Target>> CoreTarget::open(std::unique_ptr<const Memory> file, std::uint64_t size,
                                                  const std::string& path, FileSearch search,
@@ -131,23 +157,26 @@ bool CoreTarget::is_main(const Module& module) const {
 /// The first page of every ELF file is in a core by default. Where the filter left it out, it is taken from
 /// the file, on nothing but the path's word, and that is said.
 void CoreTarget::fill_missing_heads() {
+  std::vector<CoreMemory::Extent> heads;
   for (const MappedRange& range : ranges_) {
     const Mapping& mapping = range.mapping;
     if (!mapping.path.starts_with('/') || mapping.file_offset != 0) continue;
     if (memory_.extent_at(mapping.start) != nullptr) continue;
     const FileMemory* file = files_.open_unproven(mapping.path);
     if (file == nullptr) continue;
-    memory_.fill(
-        {{mapping.start, mapping.start + std::min(mapping.end - mapping.start, file->size()), file, 0}});
+    heads.push_back(
+        {mapping.start, mapping.start + std::min(mapping.end - mapping.start, file->size()), file, 0});
     warn({fmt::format("the core lacks the first page of {}: the file of that name is taken without proof",
                       mapping.path)});
   }
+  memory_.fill(heads);
 }
 
 void CoreTarget::find_all_modules(bool has_written_memory) {
   const bool has_paths = !notes_.files.empty();
   modules_ = find_modules(ranges_, memory_, has_paths ? Unnamed::skip : Unnamed::include);
   if (!has_paths) name_modules_without_paths();
+  std::vector<CoreMemory::Extent> from_files;
   for (Module& module : modules_) {
     const bool main_program = is_main(module);
     if (module.path.ends_with(kDeleted)) module.path.resize(module.path.size() - kDeleted.size());
@@ -155,9 +184,10 @@ void CoreTarget::find_all_modules(bool has_written_memory) {
     if (module.path == "[vdso]") continue;
     auto file = files_.find(module, memory_, main_program);
     module.deleted = !file.ok();
-    if (file.ok()) fill_from_file(module, **file, has_written_memory);
+    if (file.ok()) append_file_extents(module, **file, has_written_memory, ranges_, from_files);
     module_files_.emplace(module.start, std::move(file));
   }
+  memory_.fill(from_files);
   if (executable_.empty()) {
     auto name = memory_.read_string(notes_.auxiliary_value(AT_EXECFN), PATH_MAX);
     if (name.ok()) executable_ = std::move(*name);
@@ -177,23 +207,6 @@ void CoreTarget::name_modules_without_paths() {
       if (name.ok()) module.path = std::move(*name);
     }
   }
-}
-
-/// Constant segments are the file's. So are written ones that the core does not have, if it has written
-/// memory at all: then they are missing because the program never wrote to them.
-void CoreTarget::fill_from_file(const Module& module, const FileMemory& file, bool has_written_memory) {
-  std::vector<CoreMemory::Extent> extents;
-  for (const Segment& segment : module.segments) {
-    if (segment.writable && !has_written_memory) continue;
-    const Address start = page_down(segment.vaddr) + module.bias;
-    const std::uint64_t offset = page_down(segment.file_offset);
-    Address end = segment.vaddr + segment.file_size + module.bias;
-    if (!segment.writable) end = page_down(end + kPage - 1);  // pages are mapped whole
-    if (offset >= file.size() || end <= start) continue;
-    end = std::min(end, start + (file.size() - offset));
-    extents.push_back({start, std::min(end, module.end), &file, offset});
-  }
-  memory_.fill(extents);
 }
 
 Result<ThreadRegisters> CoreTarget::registers(pid_t tid, Stopping /*stopping*/) const {

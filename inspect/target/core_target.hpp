@@ -43,7 +43,6 @@ class CoreTarget final : public Target {
   void fill_missing_heads();
   void find_all_modules(bool has_written_memory);
   void name_modules_without_paths();
-  void fill_from_file(const Module& module, const FileMemory& file, bool has_written_memory);
   bool is_main(const Module& module) const;
   void warn(const std::vector<std::string>& more);
 

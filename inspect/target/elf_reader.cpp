@@ -10,7 +10,7 @@ namespace coppice::inspect {
 
 namespace {
 
-constexpr std::uint64_t kLargestNotes = 1 << 20;  // of a module
+constexpr int kMostNotes = 64;  // of a module; its build-id is among the first
 constexpr std::size_t kLargestNameTable = 16 << 20;
 constexpr std::size_t kMostSections = 65535;
 constexpr std::size_t kLongestBuildId = 64;
@@ -27,7 +27,9 @@ std::string hexadecimal(std::span<const std::byte> bytes) {
 
 std::string build_id_in(const Memory& memory, Address at, std::uint64_t size, std::uint64_t align) {
   std::string id;
-  visit_notes(memory, at, std::min<std::uint64_t>(size, kLargestNotes), align, [&](const ElfNote& note) {
+  int visited = 0;
+  visit_notes(memory, at, size, align, [&](const ElfNote& note) {
+    if (++visited > kMostNotes) return false;
     if (note.type != NT_GNU_BUILD_ID || note.name != "GNU") return true;
     if (note.size == 0 || note.size > kLongestBuildId) return true;
     const auto bytes = read_up_to(memory, note.content, note.size, kLongestBuildId);

@@ -19,7 +19,8 @@ namespace coppice::inspect {
 
 namespace {
 
-constexpr std::uint64_t kLargestImage = std::uint64_t{4} << 30;
+constexpr std::uint64_t kLargestImage = std::uint64_t{1} << 30;
+constexpr std::uint64_t kLargestHashed = std::uint64_t{256} << 20;
 constexpr std::size_t kPiece = 256 * 1024;
 constexpr std::size_t kPage = 4096;
 
@@ -42,8 +43,9 @@ class Hash {
   std::uint64_t value_ = 0x6a09e667f3bcc908U;
 };
 
-/// Hash of a part of a file; a part that is not all there is hashed as far as it goes.
+/// Hash of a part of a file, as far as it goes; of a (sparse, hostile) giant only the beginning.
 std::uint64_t hash_of(const Memory& file, std::uint64_t offset, std::uint64_t size) {
+  size = std::min(size, kLargestHashed);
   Hash hash;
   std::vector<std::byte> piece(kPiece);
   for (std::uint64_t done = 0; done < size;) {

@@ -11,6 +11,10 @@ namespace coppice::inspect {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
+// Real modules have about ten program headers. Small limits, as a hostile core can begin a module on every
+// page.
+constexpr std::uint32_t kMostHeaders = 128;
+constexpr int kMostPlaces = 4;
 constexpr std::uint64_t kLargestModule = std::uint64_t{1} << 40;
 constexpr Address kEndOfUserSpace = std::uint64_t{1} << 56;  // five-level page tables
 
@@ -57,14 +61,16 @@ bool mapped_as_code(const Segment& segment, std::uint64_t bias, const MappedRang
 /// The module whose ELF header is at the start of `head`, if there is one.
 std::optional<Module> module_at_head(const MappedRange& head, std::span<const MappedRange> ranges,
                                      const Memory& memory) {
-  auto elf = read_elf_headers(memory, head.mapping.start);
+  auto elf = read_elf_headers(memory, head.mapping.start, kMostHeaders);
   if (!elf.ok() || (elf->header.e_type != ET_EXEC && elf->header.e_type != ET_DYN)) return std::nullopt;
   auto segments = loadable(*elf);
   if (!segments || segments->empty()) return std::nullopt;
 
   // The first page of a small file can be part of several segments: the right one puts the code on code.
+  int places = 0;
   for (const Segment& first : *segments) {
     if (page_down(first.file_offset) != 0) continue;
+    if (++places > kMostPlaces) break;
     const std::uint64_t bias = head.mapping.start - page_down(first.vaddr);
     Address lowest = UINT64_MAX;
     Address highest = 0;

@@ -71,12 +71,13 @@ Result<user_regs_struct> trace(pid_t pid, pid_t tid, std::chrono::milliseconds p
   }
   const auto deadline = Clock::now() + patience;
   user_regs_struct registers{};
-  // ESRCH: not stopped yet (or gone; then so is the wait at the deadline).
+  // ESRCH: not stopped yet, or gone.
   while (ptrace(PTRACE_GETREGS, tid, nullptr, &registers) != 0) {
     if (errno != ESRCH) {
       return Error{ErrorCode::io, 0,
                    fmt::format("cannot read registers of thread {}: {}", tid, errno_text(errno))};
     }
+    if (tgkill(pid, tid, 0) != 0) return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
     if (Clock::now() >= deadline) {
       return Error{ErrorCode::not_stopped, 0,
                    fmt::format("thread {} did not stop within {} ms", tid, patience.count())};
