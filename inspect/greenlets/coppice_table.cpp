@@ -26,24 +26,33 @@ Error corrupt(Address address, std::string what) {
           "the debug table of the coppice runtime makes no sense: " + std::move(what)};
 }
 
-/// The table by the note in one image, whose bytes lie where `place` says.
-std::optional<Address> table_by_note(const ElfPlace& place, Address header_at, std::uint64_t bias) {
-  const auto elf = read_elf_headers(place.memory, header_at);
-  if (!elf.ok()) return std::nullopt;
+/// What the notes of one image say.
+struct NoteSearch {
   std::optional<Address> table;
+  bool complete = false;  ///< all notes could be read: without `table` there is none
+};
+
+/// Looks through one image, whose bytes lie where `place` says.
+NoteSearch search_notes(const ElfPlace& place, Address header_at, std::uint64_t bias) {
+  const auto elf = read_elf_headers(place.memory, header_at);
+  if (!elf.ok()) return {};
+  NoteSearch search{std::nullopt, true};
   for (const Elf64_Phdr& segment : elf->segments) {
-    if (segment.p_type != PT_NOTE || table) continue;
+    if (segment.p_type != PT_NOTE || search.table) continue;
     const Address start = place.of(segment);
     const std::uint64_t size = std::min<std::uint64_t>(segment.p_filesz, largest_note_segment);
-    visit_notes(place.memory, start, size, segment.p_align, [&](const ElfNote& note) {
-      if (note.name != COPPICE_NOTE_NAME || note.type != COPPICE_NOTE_TYPE) return true;
-      const auto distance = place.memory.read_value<std::int64_t>(note.content);
-      if (note.size < sizeof(std::int64_t) || !distance.ok()) return true;
-      table = segment.p_vaddr + bias + (note.content - start) + static_cast<std::uint64_t>(*distance);
-      return false;
-    });
+    const std::uint64_t seen =
+        visit_notes(place.memory, start, size, segment.p_align, [&](const ElfNote& note) {
+          if (note.name != COPPICE_NOTE_NAME || note.type != COPPICE_NOTE_TYPE) return true;
+          const auto distance = place.memory.read_value<std::int64_t>(note.content);
+          if (note.size < sizeof(std::int64_t) || !distance.ok()) return true;
+          search.table =
+              segment.p_vaddr + bias + (note.content - start) + static_cast<std::uint64_t>(*distance);
+          return false;
+        });
+    search.complete = search.complete && seen + sizeof(Elf64_Nhdr) > size;
   }
-  return table;
+  return search;
 }
 
 std::optional<Error> check_pool(Address table, const coppice_debug_pool& pool, const char* name) {
@@ -87,13 +96,11 @@ std::optional<Error> check(const CoppiceTable& table) {
 }  // namespace
 
 std::optional<Address> find_coppice_table(const Target& target, const Module& module) {
-  if (auto table = table_by_note({target.memory(), true, module.bias}, module.start, module.bias))
-    return table;
-  // Memory that holds an ELF header has told all there is, unless its notes were in a page that is missing.
-  if (target.kind() == Target::Kind::live) return std::nullopt;
+  const NoteSearch in_memory = search_notes({target.memory(), true, module.bias}, module.start, module.bias);
+  if (in_memory.table || in_memory.complete || target.kind() == Target::Kind::live) return in_memory.table;
   auto image = target.open_image(module);
   if (!image.ok()) return std::nullopt;
-  return table_by_note({FileMemory(std::move(image).value())}, 0, module.bias);
+  return search_notes({FileMemory(std::move(image).value())}, 0, module.bias).table;
 }
 
 Result<CoppiceTable> read_coppice_table(const Memory& memory, Address address) {

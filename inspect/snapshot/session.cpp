@@ -63,9 +63,13 @@ WalkRequest request_for(const Greenlet& greenlet) {
   return request;
 }
 
-/// Oldest switch first; those that never switched before them all, by id.
+/// Oldest switch first; those that never switched before them all, by id. One switch has one time: of its two
+/// greenlets the one that was switched to is the later one.
 bool earlier(const SnapshotGreenlet& a, const SnapshotGreenlet& b) {
-  return a.greenlet.last_switch < b.greenlet.last_switch;
+  const auto key = [](const Greenlet& greenlet) {
+    return std::pair(greenlet.last_switch, greenlet.state == State::running);
+  };
+  return key(a.greenlet) < key(b.greenlet);
 }
 
 }  // namespace
@@ -93,6 +97,12 @@ Result<void> Session::Impl::find_providers_again() {
   if (now == modules && !providers.empty()) return {};
   providers.clear();
   modules.clear();
+  if (target->modules().empty()) {
+    return Error{
+        ErrorCode::truncated, 0,
+        "the target does not tell which program and libraries it runs (a core whose notes are missing?), "
+        "so nobody's greenlets can be found in it"};
+  }
   auto found = find_providers(*target);
   if (!found.ok()) return std::move(found).error();
   providers = std::move(found).value();
