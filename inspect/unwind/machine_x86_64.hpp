@@ -14,8 +14,13 @@ inline constexpr unsigned ra = x86_64::rip;  ///< the psABI's return address col
 
 /// Registers a function must hand back as it got them (psABI, figure 3.4). The others are unknown in a
 /// caller, unless a rule says where they were saved.
-inline constexpr std::uint32_t callee_saved = 1U << x86_64::rbx | 1U << x86_64::rbp | 1U << x86_64::r12 |
-                                              1U << x86_64::r13 | 1U << x86_64::r14 | 1U << x86_64::r15;
+inline constexpr std::array<std::uint8_t, 6> callee_saved_registers{x86_64::rbx, x86_64::rbp, x86_64::r12,
+                                                                    x86_64::r13, x86_64::r14, x86_64::r15};
+inline constexpr std::uint32_t callee_saved = [] {
+  std::uint32_t mask = 0;
+  for (const std::uint8_t number : callee_saved_registers) mask |= 1U << number;
+  return mask;
+}();
 
 inline constexpr std::array<const char*, register_count> register_names{
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8",

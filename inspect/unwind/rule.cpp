@@ -1,18 +1,44 @@
 #include "inspect/unwind/rule.hpp"
 
+#include <algorithm>
+
 namespace coppice::inspect {
+
+void prepare(Rule& rule) noexcept {
+  constexpr int deepest = 255;
+  rule.depth = 0;
+  rule.return_slot = 0;
+  rule.slots = {};
+  const bool plain = rule.usable() && rule.cfa == Rule::Cfa::register_plus && rule.signal_frame == 0;
+  if (!plain || (rule.changed & ~(machine::callee_saved | 1U << machine::ra)) != 0) return;
+  int depth = 0;
+  for (unsigned number = 0; number < machine::register_count; ++number) {
+    if ((rule.changed >> number & 1) == 0) continue;
+    const Place place = rule.places[number];
+    if (place.kind() != Place::Kind::at_cfa || place.n() >= 0 || place.n() < -deepest) return;
+    depth = std::max(depth, -place.n());
+  }
+  if ((rule.changed >> machine::ra & 1) == 0) return;
+  rule.return_slot = static_cast<std::uint8_t>(-rule.places[machine::ra].n());
+  for (std::size_t i = 0; i < rule.slots.size(); ++i) {
+    const unsigned number = machine::callee_saved_registers[i];
+    const bool saved = (rule.changed >> number & 1) != 0;
+    rule.slots[i] = saved ? static_cast<std::uint8_t>(-rule.places[number].n()) : rule.return_slot;
+  }
+  rule.depth = static_cast<std::uint8_t>(depth);
+}
 
 bool is_sound(const Rule& rule) noexcept {
   if (rule.status > Rule::Status::inexpressible) return false;
   if (!rule.usable()) return true;
-  if (rule.cfa > Rule::Cfa::memory_plus) return false;
+  if (rule.cfa > Rule::Cfa::memory_plus || rule.signal_frame > 1 || rule.reads_registers > 1) return false;
   // A rule for the return address itself must exist, and no rule starts from the pc.
   if (rule.cfa_register >= machine::ra || rule.base_register >= machine::ra) return false;
   std::uint32_t changed = 0;
   for (unsigned i = 0; i < machine::register_count; ++i) {
     const Place place = rule.places[i];
     if (place.kind() > Place::Kind::in_register) return false;
-    if (place.kind() == Place::Kind::in_register && !rule.reads_registers) return false;
+    if (place.kind() == Place::Kind::in_register && rule.reads_registers == 0) return false;
     if (place.kind() == Place::Kind::in_register &&
         (place.n() < 0 || place.n() >= static_cast<int>(machine::ra))) {
       return false;

@@ -70,23 +70,36 @@ struct alignas(64) Rule {
   Cfa cfa = Cfa::register_plus;
   std::uint8_t cfa_register = 0;
   std::uint8_t base_register = 0;
-  bool signal_frame = false;     ///< the caller was interrupted: its pc is exact, its registers are all known
-  bool reads_registers = false;  ///< some place is in_register
+  /// 1: the caller was interrupted, so its pc is exact. (Numbers, not bools: a Rule is made of received
+  /// bytes.)
+  std::uint8_t signal_frame = 0;
+  std::uint8_t reads_registers = 0;  ///< 1: some place is in_register
   std::int32_t offset = 0;
   std::int32_t slot = 0;
   std::uint32_t changed = 0;  ///< bit i: places[i] is not `same`
-  std::array<Place, machine::register_count>
-      places{};  ///< by DWARF number, the return address at machine::ra
+  /// By DWARF number, the return address at machine::ra.
+  std::array<Place, machine::register_count> places{};
+
+  /// What nearly all rules are, told so that a walk need not ask place by place: `depth` > 0 means that the
+  /// rule is register_plus, of no signal frame, and that whatever it changes are callee-saved registers and
+  /// the return address, at_cfa, none deeper than `depth` words below the CFA. `slots` has their depths, by
+  /// machine::callee_saved_registers; any readable one for those that stay the same. Set by `prepare`.
+  std::uint8_t depth = 0;
+  std::uint8_t return_slot = 0;
+  std::array<std::uint8_t, machine::callee_saved_registers.size()> slots{};
 
   bool usable() const noexcept { return status == Status::usable; }
   void place(unsigned register_number, Place where) noexcept {
     places[register_number] = where;
     if (where.kind() != Place::Kind::same) changed |= 1U << register_number;
-    if (where.kind() == Place::Kind::in_register) reads_registers = true;
+    if (where.kind() == Place::Kind::in_register) reads_registers = 1;
   }
   friend bool operator==(const Rule&, const Rule&) = default;
 };
 static_assert(sizeof(Rule) == 64);
+
+/// Sets depth, return_slot and slots, whatever they were.
+void prepare(Rule& rule) noexcept;
 
 /// True when every number in a rule is one a walk may use. Rules come from a process that read hostile bytes.
 bool is_sound(const Rule& rule) noexcept;

@@ -39,8 +39,10 @@ bool RuleCache::bind(const PcKey& pc, const FileKey& file) {
 }
 
 void RuleCache::add(const PcKey& pc, const FileKey* file, const Rule& rule) {
-  const auto [number, is_new] = numbers_.try_emplace(rule, static_cast<std::uint32_t>(rules_.size()));
-  if (is_new) rules_.push_back(rule);
+  Rule prepared = rule;
+  prepare(prepared);
+  const auto [number, is_new] = numbers_.try_emplace(prepared, static_cast<std::uint32_t>(rules_.size()));
+  if (is_new) rules_.push_back(prepared);
   if (file != nullptr) by_file_.insert_or_assign(*file, number->second);
   insert(pc, number->second);
 }

@@ -54,6 +54,7 @@ class RuleCache {
   /// Forgets everything when hostile stacks have brought more pcs than programs have.
   void trim();
 
+  std::size_t pcs() const noexcept { return used_; }
   std::size_t distinct_rules() const noexcept { return rules_.size(); }
 
  private:

@@ -1,6 +1,7 @@
 #include "inspect/unwind/unwinder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <utility>
@@ -47,6 +48,7 @@ struct Unwinder::Impl {
   std::optional<Error> learn(const Target& target, std::span<const PcKey> keys);
   std::optional<FileKey> locate(const Target& target, const PcKey& key);
   const Result<worker::FileId>& file_of(const Target& target, const Module& module);
+  std::vector<Paused> walk_by_known_rules(std::span<const WalkRequest> requests, std::vector<Walk>& walks);
   void finish(const Walker& walker, Walk& walk);
 
   Worker& worker;
@@ -58,7 +60,6 @@ struct Unwinder::Impl {
   std::map<Address, Result<worker::FileId>> files;  // by start of module
   std::map<Address, Error> unreachable;             // by pc: why its module's file could not be had
   UnwindStats stats;
-  std::vector<RawFrame> scratch;
 };
 
 // What is known by pc holds only while the same modules lie at the same places.
@@ -116,6 +117,46 @@ std::optional<Error> Unwinder::Impl::learn(const Target& target, std::span<const
   return std::nullopt;
 }
 
+// All walks as far as what is known leads. Several go on in turn, each asking the memory for its next words
+// and leaving the time it takes to the others: stacks that lie cold cost no more than warm ones.
+std::vector<Paused> Unwinder::Impl::walk_by_known_rules(std::span<const WalkRequest> requests,
+                                                        std::vector<Walk>& walks) {
+  struct Lane {
+    std::optional<Paused> on;
+    std::vector<RawFrame> frames;
+  };
+  constexpr std::size_t lane_count = 12;  // about as many reads as a core keeps in flight
+  std::array<Lane, lane_count> lanes;
+  std::vector<Paused> paused;
+  std::size_t next = 0;
+  std::size_t busy = 0;
+  auto load = [&](Lane& lane) {
+    lane.on.reset();
+    if (next == requests.size()) return;
+    lane.frames.clear();
+    lane.on.emplace(Paused{next, Walker(requests[next], options.max_frames)});
+    ++next;
+    ++busy;
+  };
+  for (Lane& lane : lanes) load(lane);
+  while (busy > 0) {
+    for (Lane& lane : lanes) {
+      if (!lane.on) continue;
+      const Walker::Step done = lane.on->walker.step(cache, lane.frames);
+      if (done == Walker::Step::moved) continue;
+      Walk& walk = walks[lane.on->index];
+      walk.frames = lane.frames;
+      if (done == Walker::Step::missing)
+        paused.push_back(*lane.on);
+      else
+        finish(lane.on->walker, walk);
+      --busy;
+      load(lane);
+    }
+  }
+  return paused;
+}
+
 void Unwinder::Impl::finish(const Walker& walker, Walk& walk) {
   walk.end = walker.end();
   walk.error = walker.error();
@@ -132,20 +173,9 @@ std::vector<Walk> Unwinder::walk(const Target& target, std::span<const WalkReque
   Impl& impl = *impl_;
   impl.look_at_modules(target);
   std::vector<Walk> walks(requests.size());
-  std::vector<Paused> paused;
+  std::vector<Paused> paused = impl.walk_by_known_rules(requests, walks);
   std::vector<PcKey> missing;
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    Walker walker(requests[i], impl.options.max_frames);
-    impl.scratch.clear();
-    const auto lacks = walker.advance(impl.cache, impl.scratch);
-    walks[i].frames = impl.scratch;
-    if (lacks) {
-      missing.push_back(*lacks);
-      paused.push_back({i, walker});
-    } else {
-      impl.finish(walker, walks[i]);
-    }
-  }
+  for (const Paused& waiting : paused) missing.push_back(waiting.walker.at());
   std::uint64_t misses = 0;
   while (!paused.empty()) {
     misses += missing.size();

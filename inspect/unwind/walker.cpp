@@ -64,31 +64,78 @@ bool Walker::unreadable(Address address) {
                 "the stack's bytes are missing from here on");
 }
 
-std::optional<PcKey> Walker::advance(const RuleCache& rules, std::vector<RawFrame>& frames) {
+bool Walker::start() {
   constexpr std::uint32_t needed = 1U << machine::ra | 1U << machine::sp;
-  if (end_ != End::unwalked) return std::nullopt;
   if ((known_ & needed) != needed) {
-    finish(End::truncated, ErrorCode::not_stopped, 0, "pc and sp are not known");
-    return std::nullopt;
+    return finish(End::truncated, ErrorCode::not_stopped, 0, "pc and sp are not known");
   }
-  if (!arrived_ && frames.empty() && (values_[machine::sp] < start_ || values_[machine::sp] > stop_)) {
-    finish(End::error, ErrorCode::off_stack, values_[machine::sp], "sp lies outside the stack");
-    return std::nullopt;
+  if (values_[machine::sp] < start_ || values_[machine::sp] > stop_) {
+    return finish(End::error, ErrorCode::off_stack, values_[machine::sp], "sp lies outside the stack");
   }
+  return true;
+}
+
+// What `apply` does, for a plain rule whose slots all lie where they may be read. Without branches on the
+// rule, since which registers a function saves cannot be predicted. False: nothing was done.
+inline bool Walker::apply_plain(const Rule& rule, RawFrame& frame) noexcept {
+  const Address cfa = values_[rule.cfa_register] + static_cast<std::uint64_t>(std::int64_t{rule.offset});
+  const bool fits = rule.depth != 0 && known(rule.cfa_register) && cfa > values_[machine::sp] &&
+                    cfa < stop_ && cfa <= limit_ && cfa >= start_ && cfa - start_ >= rule.depth * word;
+  if (!fits) return false;
+  const std::byte* const top = bytes_ + (cfa - start_);
+  std::uint64_t return_address = 0;
+  std::memcpy(&return_address, top - rule.return_slot * word, word);
+  if (return_address == 0) return false;
+  for (std::size_t i = 0; i < rule.slots.size(); ++i) {
+    const unsigned number = machine::callee_saved_registers[i];
+    std::uint64_t saved = 0;
+    std::memcpy(&saved, top - rule.slots[i] * word, word);
+    const std::uint64_t use = 0 - std::uint64_t{rule.changed >> number & 1};
+    values_[number] = (saved & use) | (values_[number] & ~use);
+  }
+  frame.cfa = cfa;
+  values_[machine::sp] = cfa;
+  values_[machine::ra] = return_address;
+  known_ = (known_ & machine::callee_saved) | rule.changed | 1U << machine::sp;
+  exact_ = false;
+  return true;
+}
+
+// Appends the frame that the registers now describe.
+bool Walker::arrive(const RuleCache& rules, std::vector<RawFrame>& frames) {
+  if (frames.size() >= max_frames_) {
+    return finish(End::truncated, ErrorCode::too_deep, values_[machine::ra],
+                  "the limit of frames was reached");
+  }
+  frames.push_back({.pc = values_[machine::ra], .sp = values_[machine::sp], .exact = exact_});
+  rule_ = rules.find(at());
+  if (rule_ != nullptr && rule_->cfa == Rule::Cfa::register_plus) {
+    // The return address, and up to six registers below it: two cache lines at most.
+    constexpr std::uint64_t saved = 7 * word;
+    const Address cfa =
+        values_[rule_->cfa_register] + static_cast<std::uint64_t>(std::int64_t{rule_->offset});
+    if (cfa - saved - start_ < limit_ - start_) __builtin_prefetch(bytes_ + (cfa - saved - start_));
+    if (cfa - word - start_ < limit_ - start_) __builtin_prefetch(bytes_ + (cfa - word - start_));
+  }
+  return true;
+}
+
+Walker::Step Walker::step(const RuleCache& rules, std::vector<RawFrame>& frames) {
+  if (end_ != End::unwalked) return Step::ended;
+  if (frames.empty()) return start() && arrive(rules, frames) ? Step::moved : Step::ended;
+  if (rule_ == nullptr) rule_ = rules.find(at());
+  if (rule_ == nullptr) return Step::missing;
+  if (!apply_plain(*rule_, frames.back()) && !apply(*rule_, frames.back())) return Step::ended;
+  if (!arrive(rules, frames)) return Step::ended;
+  return Step::moved;
+}
+
+std::optional<PcKey> Walker::advance(const RuleCache& rules, std::vector<RawFrame>& frames) {
+  rule_ = nullptr;  // the cache may have changed since
   for (;;) {
-    if (!arrived_) {
-      if (frames.size() >= max_frames_) {
-        finish(End::truncated, ErrorCode::too_deep, values_[machine::ra], "the limit of frames was reached");
-        return std::nullopt;
-      }
-      frames.push_back({.pc = values_[machine::ra], .sp = values_[machine::sp], .exact = exact_});
-      arrived_ = true;
-    }
-    const PcKey key{values_[machine::ra], exact_};
-    const Rule* rule = rules.find(key);
-    if (rule == nullptr) return key;
-    if (!apply(*rule, frames.back())) return std::nullopt;
-    arrived_ = false;
+    const Step done = step(rules, frames);
+    if (done == Step::missing) return at();
+    if (done == Step::ended) return std::nullopt;
   }
 }
 
@@ -110,7 +157,7 @@ bool Walker::find_cfa(const Rule& rule, Address& cfa) {
 // Whether the walk may go on above this CFA.
 bool Walker::accept_cfa(const Rule& rule, Address cfa) {
   const Address sp = values_[machine::sp];
-  if (rule.signal_frame) {
+  if (rule.signal_frame != 0) {
     if (cfa < start_ || cfa > stop_) {
       return finish(End::truncated, ErrorCode::off_stack, cfa, "the interrupted code ran on another stack");
     }
@@ -153,7 +200,7 @@ bool Walker::apply(const Rule& rule, RawFrame& frame) {
     error_ = unusable(rule, frame.pc);
     return finish(error_->code == ErrorCode::bad_unwind_info ? End::error : End::truncated);
   }
-  frame.signal_trampoline = rule.signal_frame;
+  frame.signal_trampoline = rule.signal_frame != 0;
   const Place ra_place = rule.places[machine::ra];
   if (ra_place.kind() == Place::Kind::undefined) return finish(End::base);
   Address cfa = 0;
@@ -165,7 +212,7 @@ bool Walker::apply(const Rule& rule, RawFrame& frame) {
   const std::uint64_t base = values_[rule.base_register];
   const bool base_known = known(rule.base_register);
   std::array<std::uint64_t, machine::register_count> before;  // NOLINT: only read where it was filled
-  if (rule.reads_registers) before = values_;
+  if (rule.reads_registers != 0) before = values_;
   const std::uint32_t known_before = known_;
   known_ = (known_ & machine::callee_saved & ~rule.changed) | 1U << machine::sp;
   for (std::uint32_t left = rule.changed; left != 0; left &= left - 1) {
@@ -189,7 +236,7 @@ bool Walker::apply(const Rule& rule, RawFrame& frame) {
     }
   }
   values_[machine::sp] = cfa;
-  exact_ = rule.signal_frame;
+  exact_ = rule.signal_frame != 0;
   // The psABI marks the outermost frame by a zero: so do hand-written entry points without CFI of that kind.
   if (values_[machine::ra] == 0) return finish(End::base);
   return true;

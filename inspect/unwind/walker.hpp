@@ -24,9 +24,19 @@ class Walker {
   /// The bytes of the request must stay. Nothing is walked yet.
   Walker(const WalkRequest& request, std::size_t max_frames) noexcept;
 
-  /// Appends frames (to the same vector at every call) until the walk ends, or a rule is missing: then
-  /// returns for which pc. Called again, it goes on.
+  /// What one step came to.
+  enum class Step : std::uint8_t { moved, missing, ended };
+
+  /// Goes on by one frame, appending to `frames` (the same vector at every call) each frame it arrives at.
+  /// `missing`: the rule for the last one is not known; call again when it is. Asks the memory for what the
+  /// next step will read: walks that are stepped in turn do not wait for it.
+  Step step(const RuleCache& rules, std::vector<RawFrame>& frames);
+
+  /// Steps until the walk ends, or a rule is missing: then returns for which pc. Called again, it goes on.
   std::optional<PcKey> advance(const RuleCache& rules, std::vector<RawFrame>& frames);
+
+  /// The pc of the frame it stands at.
+  PcKey at() const noexcept { return {values_[machine::ra], exact_}; }
 
   /// How it ended: `unwalked` until `advance` returned nothing.
   End end() const noexcept { return end_; }
@@ -36,7 +46,10 @@ class Walker {
   void abandon(Error error);
 
  private:
+  bool start();
+  bool arrive(const RuleCache& rules, std::vector<RawFrame>& frames);
   bool read(Address address, std::uint64_t& value) const noexcept;
+  bool apply_plain(const Rule& rule, RawFrame& frame) noexcept;
   bool apply(const Rule& rule, RawFrame& frame);
   bool find_cfa(const Rule& rule, Address& cfa);
   bool accept_cfa(const Rule& rule, Address cfa);
@@ -55,7 +68,7 @@ class Walker {
   std::uint32_t known_ = 0;
   unsigned backward_signals_ = 0;
   bool exact_;
-  bool arrived_ = false;  // the frame at the current pc was appended
+  const Rule* rule_ = nullptr;  // of the last frame; null: not known when it was looked for
   std::size_t max_frames_;
   End end_ = End::unwalked;
   std::optional<Error> error_;

@@ -211,7 +211,7 @@ Rule Learner::probe(const Fde& fde, std::uint64_t ip, unsigned probe) {
   // it also does when it took no step because it could not use the FDE.
   if (!ended || !after || after == before) return of_status(Rule::Status::malformed);
   Rule rule = Composer(before, *after, stack_, probe).compose();
-  rule.signal_frame = rule.usable() && fde.signal_frame;
+  rule.signal_frame = rule.usable() && fde.signal_frame ? 1 : 0;
   return rule;
 }
 
