@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "inspect/base/printable.hpp"
 #include "inspect/worker/symbolize_protocol.hpp"
 #include "inspect/worker/worker.hpp"
@@ -212,7 +214,12 @@ bool Symbolizer::Impl::name_at_depth(NamedModule& named, DebugDepth depth, std::
     } else if (*outcome == Worker::Outcome::crashed && std::exchange(batch, 1) == 1 && !rest.empty()) {
       left.push_back(rest.front());
       rest = rest.subspan(1);
-      if (++named.crashes[index_of(depth)] >= kMaxCrashes) give_up("is damaged (the reader crashed)");
+      if (++named.crashes[index_of(depth)] < kMaxCrashes) {
+        warn(named, fmt::format("the reader crashed on its {} at {:#x}",
+                                full ? "debug information" : "symbol tables", left.back()->address.offset));
+      } else {
+        give_up("crashed the reader again");
+      }
     }
   }
   left.insert(left.end(), rest.begin(), rest.end());
