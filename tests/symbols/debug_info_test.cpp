@@ -198,6 +198,22 @@ TEST_CASE("split DWARF: names from symbols, lines from the skeleton, and a warni
   CHECK_THAT(warnings[0], Catch::Matchers::Contains(".dwo"));
 }
 
+#if HAVE_ZSTD_SHAPES
+TEST_CASE("sections that libelf cannot decompress are left alone, and it is said") {
+  const Shapes info("gcc_zstd");
+  const auto frames = info->at(marks_of(shapes_path("gcc_zstd"))[4].front());
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].function == "c_function");
+  const auto warnings = info->take_warnings();
+  if (frames[0].line == 401) {  // a libelf that knows zstd
+    CHECK(warnings.empty());
+  } else {
+    REQUIRE(warnings.size() == 1);
+    CHECK_THAT(warnings[0], Catch::Matchers::Contains("compressed"));
+  }
+}
+#endif
+
 TEST_CASE("what is no ELF file is refused") {
   const auto fd = open_file("/dev/null");
   CHECK_FALSE(

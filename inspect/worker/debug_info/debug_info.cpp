@@ -56,8 +56,10 @@ void DebugInfo::open_dwarf(int alternate) {
   if (!file) return;
   const auto links = file->links();
   if (!links.has_dwarf) return;
-  if (const auto section = file->undecodable_section()) {
-    warnings_.push_back(*section + " is compressed in a way this libelf cannot read");
+  const auto undecodable = file->undecodable_section();
+  if (undecodable) {
+    warnings_.push_back("debug information is compressed in a way that this libelf cannot read (" +
+                        *undecodable + ")");
   }
   if (!links.alternate_link.empty()) {
     if (auto shared = ElfFile::open(alternate);
@@ -69,7 +71,8 @@ void DebugInfo::open_dwarf(int alternate) {
     }
   }
   dwarf_ = DwarfReader::open(*file, alternate_.get(), code_);
-  if (!dwarf_) warnings_.push_back(std::string("debug information could not be read: ") + dwarf_errmsg(-1));
+  if (!dwarf_ && !undecodable)
+    warnings_.push_back(std::string("debug information could not be read: ") + dwarf_errmsg(-1));
 }
 
 std::vector<SourceFrame> DebugInfo::at(std::uint64_t address) {
