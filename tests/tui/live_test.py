@@ -52,7 +52,7 @@ def run(*arguments, status=0, environment=None):
 
 def rows(text):
     """The rows of the list: {id: row}."""
-    listed = text.split("TOP FRAME", 1)[1].split("\n\n", 1)[0]
+    listed = text.split("TOP FRAMES", 1)[1].split("\n\n", 1)[0]
     return {line.split()[0]: line for line in listed.split("\n")[1:] if line.strip()}
 
 
@@ -129,7 +129,7 @@ def watches_a_process():
         t.keys("End")
         t.wait_for(r"^base")
         t.keys("Escape")
-        t.wait_for("TOP FRAME")
+        t.wait_for("TOP FRAMES")
         os.kill(program.pid, signal.SIGKILL)
         program.process.wait()
         t.wait_for(r"The process has exited; this is the last view of it")

@@ -156,7 +156,7 @@ class Terminal:
                     first_background = background
                 plain += piece
             # Titles of columns and panes may have this colour as well.
-            if first_background == 46 and not re.search(r"TOP FRAME|^Sort by|^greenlet", plain):
+            if first_background == 46 and not re.search(r"TOP FRAMES|^Sort by|^greenlet", plain):
                 return plain.strip()
         return None
 

@@ -2,6 +2,7 @@
 #include <clocale>
 
 #include "tests/support/catch.hpp"
+#include "tui/format/function_name.hpp"
 #include "tui/format/line.hpp"
 #include "tui/format/text.hpp"
 #include "tui/format/units.hpp"
@@ -128,4 +129,20 @@ TEST_CASE("escape sequences surround the text and never change it") {
   CHECK(with_escapes(line, true) == "plain \x1b[1mbold\x1b[0m\x1b[1;31m red\x1b[0m");
   line.whole = Style::selected;
   CHECK(with_escapes(line, false) == "\x1b[7mplain \x1b[0m\x1b[7mbold\x1b[0m\x1b[7m red\x1b[0m");
+}
+
+TEST_CASE("functions are shortened to their names") {
+  CHECK(without_parameters("main") == "main");
+  CHECK(without_parameters("Server::read(int) const") == "Server::read");
+  CHECK(without_parameters("(anonymous namespace)::f(int)") == "(anonymous namespace)::f");
+  CHECK(without_parameters("a::(anonymous namespace)::f()") == "a::(anonymous namespace)::f");
+  CHECK(without_parameters("main::{lambda(int)#1}::operator()(int) const") ==
+        "main::{lambda(int)#1}::operator()");
+  CHECK(without_parameters("std::function<void (int)>::swap(X&)") == "std::function<void (int)>::swap");
+  CHECK(without_parameters("operator<<(std::ostream&, T)") == "operator<<");
+  CHECK(without_parameters("P::operator->() const") == "P::operator->");
+  CHECK(without_parameters("libc.so.6+0x1234") == "libc.so.6+0x1234");
+  CHECK(without_parameters("(") == "(");
+  CHECK(without_parameters("").empty());
+  CHECK(without_parameters("operator") == "operator");
 }

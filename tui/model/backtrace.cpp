@@ -26,7 +26,9 @@ Line frame_line(const inspect::Frame& frame, std::size_t number, std::size_t num
   if (frame.signal_trampoline) line.add(" <signal handler called>", Style::warning);
   if (!frame.file.empty()) {
     line.add(" at ", Style::dim);
-    line.add(printable(frame.line > 0 ? fmt::format("{}:{}", frame.file, frame.line) : frame.file, charset),
+    // The name alone: paths are long, and gldump prints them.
+    const std::string file = base_name(frame.file);
+    line.add(printable(frame.line > 0 ? fmt::format("{}:{}", file, frame.line) : file, charset),
              Style::source);
   } else if (!frame.function.empty() && !frame.module.empty()) {
     line.add(" in ", Style::dim);

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "inspect/export/text.hpp"
+#include "tui/format/function_name.hpp"
 #include "tui/format/units.hpp"
 
 namespace coppice::tui {
@@ -47,7 +48,7 @@ std::size_t natural_width(const Sample& sample, Column column) {
     case Column::thread:
       return 7;
     case Column::waiting:
-      return std::clamp<std::size_t>(sample.longest_waiting, 7, 16);
+      return std::clamp<std::size_t>(sample.longest_waiting, 7, 18);
     case Column::switches:
       return 6;
     case Column::slice:
@@ -98,8 +99,7 @@ std::string sort_text(const Sample& sample, std::size_t index, Column column) {
   const auto& greenlet = sample.snapshot.greenlets[index];
   if (column == Column::name) return greenlet.greenlet.name;
   if (column == Column::waiting) return inspect::waiting_text(greenlet.greenlet);
-  const inspect::Frame* frame = top_frame(greenlet);
-  return frame ? frame->title() : std::string();
+  return top_frames(greenlet);
 }
 
 bool is_text(Column column) {
@@ -206,9 +206,9 @@ Span cell(const Sample& sample, std::size_t index, Column column, Charset charse
       return {idle ? short_duration(*idle) : "-", Style::dim};
     }
     case Column::top: {
-      const inspect::Frame* frame = top_frame(entry);
-      if (!frame) return {printable(no_frame_text(entry), charset), Style::dim};
-      return {printable(frame->title(), charset), Style::function};
+      const std::string frames = top_frames(entry);
+      if (frames.empty()) return {printable(no_frame_text(entry), charset), Style::dim};
+      return {printable(frames, charset), Style::function};
     }
   }
   return {};
@@ -244,14 +244,20 @@ std::vector<std::uint32_t> arrange(const Sample& sample, Sort sort, const Matche
   return order;
 }
 
-const inspect::Frame* top_frame(const inspect::SnapshotGreenlet& greenlet) {
+std::string top_frames(const inspect::SnapshotGreenlet& greenlet) {
+  constexpr std::ptrdiff_t most = 6;
   const auto& frames = greenlet.frames;
-  const auto found = std::find_if(frames.begin(), frames.end(), [](const inspect::Frame& frame) {
-    const std::string_view function = frame.function;
+  auto frame = std::find_if(frames.begin(), frames.end(), [](const inspect::Frame& candidate) {
+    const std::string_view function = candidate.function;
     return !function.starts_with("coppice::") && !function.starts_with("coppice_");
   });
-  if (found != frames.end()) return &*found;
-  return frames.empty() ? nullptr : &frames.front();
+  if (frame == frames.end()) frame = frames.begin();
+  std::string out;
+  for (const auto end = frame + std::min(most, frames.end() - frame); frame != end; ++frame) {
+    if (!out.empty()) out += " < ";
+    out += without_parameters(frame->title());
+  }
+  return out;
 }
 
 Style state_style(inspect::State state) {

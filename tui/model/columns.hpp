@@ -37,7 +37,8 @@ inline constexpr std::array<ColumnInfo, 10> column_table{{
     {Column::rate, "rate", "SW/S", "switches to it per second", Align::right, true},
     {Column::switches, "switches", "SWITCH", "switches to it so far", Align::right, true},
     {Column::idle, "idle", "IDLE", "time since its last switch", Align::right, true},
-    {Column::top, "top", "TOP FRAME", "innermost function outside the runtime", Align::left, false},
+    {Column::top, "top", "TOP FRAMES", "innermost functions outside the runtime, each with its callers",
+     Align::left, false},
 }};
 
 const ColumnInfo& info(Column column);
@@ -71,9 +72,10 @@ Sort sort_by(Column column);
 /// round.
 std::vector<std::uint32_t> arrange(const Sample& sample, Sort sort, const Matcher& filter);
 
-/// The innermost frame that does not belong to the runtime's own switching, else the innermost; null without
-/// frames.
-const inspect::Frame* top_frame(const inspect::SnapshotGreenlet& greenlet);
+/// "wait < read_line < serve": the innermost frames that are not the runtime's own switching, or, when all are,
+/// the innermost ones. Without parameters, and not more than fit on a screen. Empty without frames. Not yet
+/// printable.
+std::string top_frames(const inspect::SnapshotGreenlet& greenlet);
 
 Style state_style(inspect::State state);
 
