@@ -169,7 +169,8 @@ void bench_switch(benchmark::State& state) {
     const auto middle = Clock::now();
     for (std::int64_t i = 0; i < batch; ++i) copies.switch_once();
     const auto end = Clock::now();
-    least_switch = std::min(least_switch, nanoseconds(middle - start) / static_cast<double>(batch));
+    // Getting into the pair and out of it copies as much as one more switch.
+    least_switch = std::min(least_switch, nanoseconds(middle - start) / static_cast<double>(batch + 1));
     least_copies = std::min(least_copies, nanoseconds(end - middle) / static_cast<double>(batch));
   }
   coppice_recorder_set(COPPICE_RECORDER_MEMORY, nullptr);
