@@ -1,4 +1,5 @@
-// Walks of this process's own stacks, in every frame shape, against libgcc's unwinder.
+// Walks of this process's own stacks, in every frame shape, against two other unwinders: libgcc's and
+// libdw's.
 #include <unistd.h>
 
 #include <map>
@@ -9,10 +10,13 @@
 #include "inspect/worker/worker.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unwind/capture.hpp"
+#include "tests/unwind/libdw_frames.hpp"
 
 using namespace coppice::inspect;
 using coppice::inspect::testing::Capture;
 using coppice::inspect::testing::captures;
+using coppice::inspect::testing::ExpectedFrame;
+using coppice::inspect::testing::LibdwUnwinder;
 
 #define SHAPE_VARIANT(variant) extern "C" void shapes_##variant();
 #include "shape_variants.inc"  // made by CMake: one line for each build of shapes.cpp
@@ -45,6 +49,18 @@ void compare(const Capture& capture, const Walk& walk) {
   CHECK(walk.frames.size() == capture.expected.size());
 }
 
+void compare_with_libdw(const Walk& walk, const std::vector<ExpectedFrame>& expected) {
+  INFO("by libdw");
+  REQUIRE(expected.size() > 3);
+  CHECK(walk.frames.size() == expected.size());
+  for (std::size_t i = 0; i < std::min(walk.frames.size(), expected.size()); ++i) {
+    INFO("frame " << i);
+    REQUIRE(walk.frames[i].pc == expected[i].pc);
+    // libdw calls the signal trampoline an activation too, so only one direction compares.
+    if (walk.frames[i].exact) REQUIRE(expected[i].exact);
+  }
+}
+
 }  // namespace
 
 extern "C" void at_bottom(const char*, const char* shape) {
@@ -54,11 +70,12 @@ extern "C" void at_signal(const char*, const char* shape, const void* context) {
   coppice::inspect::testing::capture_interrupted(shape, context);
 }
 
-TEST_CASE("every shape, compiler and optimisation gives libgcc's frames") {
+TEST_CASE("every shape, compiler and optimisation gives the frames of libgcc and libdw") {
   Worker worker({.program = COPPICE_WORKER_PROGRAM});
   Unwinder unwinder(worker);
   auto target = open_process(::getpid());
   REQUIRE(target.ok());
+  LibdwUnwinder libdw;
   bool saw_large = false;
   bool saw_huge = false;
   bool saw_signal = false;
@@ -73,6 +90,7 @@ TEST_CASE("every shape, compiler and optimisation gives libgcc's frames") {
     REQUIRE(walks.size() == requests.size());
     for (std::size_t i = 0; i < walks.size(); ++i) {
       compare(captures()[i], walks[i]);
+      compare_with_libdw(walks[i], libdw.frames(captures()[i]));
       for (const RawFrame& frame : walks[i].frames) {
         saw_large |= frame.cfa > frame.sp + 64 * 1024 && frame.cfa < frame.sp + 1024 * 1024;
         saw_huge |= frame.cfa > frame.sp + 1024 * 1024;

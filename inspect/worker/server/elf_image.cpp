@@ -16,7 +16,6 @@ namespace {
 constexpr std::uint64_t page = 4096;
 constexpr std::uint64_t max_span = std::uint64_t{4} << 30;  // larger programs are not linked, only claimed
 constexpr std::size_t max_headers = 256;
-constexpr std::size_t max_sections = 65'536;
 
 std::uint64_t round_down(std::uint64_t value) {
   return value & ~(page - 1);
@@ -105,7 +104,7 @@ bool ElfImage::map_segments(int descriptor, std::uint64_t file_size) {
 void ElfImage::find_eh_frame_section(int descriptor, std::uint64_t file_size) {
   Elf64_Ehdr header{};
   if (!read_at(descriptor, 0, std::span(&header, 1)) || header.e_shentsize != sizeof(Elf64_Shdr) ||
-      header.e_shnum == 0 || header.e_shstrndx >= header.e_shnum || header.e_shnum > max_sections) {
+      header.e_shnum == 0 || header.e_shstrndx >= header.e_shnum) {
     return;
   }
   std::vector<Elf64_Shdr> sections(header.e_shnum);
