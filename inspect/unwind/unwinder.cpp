@@ -45,10 +45,12 @@ struct Unwinder::Impl {
   Impl(Worker& used, Options chosen) : worker(used), options(chosen), learner(used) {}
 
   void look_at_modules(const Target& target);
+  static std::vector<PcKey> missing(std::span<const Paused> paused);
   std::optional<Error> learn(const Target& target, std::span<const PcKey> keys);
   std::optional<FileKey> locate(const Target& target, const PcKey& key);
   const Result<worker::FileId>& file_of(const Target& target, const Module& module);
-  std::vector<Paused> walk_by_known_rules(std::span<const WalkRequest> requests, std::vector<Walk>& walks);
+  template <class Next>
+  std::vector<Paused> walk_by_known_rules(Next next, std::vector<Walk>& walks);
   void finish(const Walker& walker, Walk& walk);
 
   Worker& worker;
@@ -98,6 +100,16 @@ std::optional<FileKey> Unwinder::Impl::locate(const Target& target, const PcKey&
   return FileKey{key.pc - module->bias, file.value(), key.exact};
 }
 
+// The pcs that walks wait for, each once.
+std::vector<PcKey> Unwinder::Impl::missing(std::span<const Paused> paused) {
+  std::vector<PcKey> keys;
+  keys.reserve(paused.size());
+  for (const Paused& waiting : paused) keys.push_back(waiting.walker.at());
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
 std::optional<Error> Unwinder::Impl::learn(const Target& target, std::span<const PcKey> keys) {
   std::vector<PcKey> pcs;
   std::vector<FileKey> wanted;
@@ -117,10 +129,11 @@ std::optional<Error> Unwinder::Impl::learn(const Target& target, std::span<const
   return std::nullopt;
 }
 
-// All walks as far as what is known leads. Several go on in turn, each asking the memory for its next words
-// and leaving the time it takes to the others: stacks that lie cold cost no more than warm ones.
-std::vector<Paused> Unwinder::Impl::walk_by_known_rules(std::span<const WalkRequest> requests,
-                                                        std::vector<Walk>& walks) {
+// Takes walks from `next` (until it has none) as far as what is known leads; returns those that wait for a
+// rule. Several go on in turn, each asking the memory for its next words and leaving the time it takes to the
+// others: stacks that lie cold cost little more than warm ones.
+template <class Next>
+std::vector<Paused> Unwinder::Impl::walk_by_known_rules(Next next, std::vector<Walk>& walks) {
   struct Lane {
     std::optional<Paused> on;
     std::vector<RawFrame> frames;
@@ -128,14 +141,12 @@ std::vector<Paused> Unwinder::Impl::walk_by_known_rules(std::span<const WalkRequ
   constexpr std::size_t lane_count = 12;  // about as many reads as a core keeps in flight
   std::array<Lane, lane_count> lanes;
   std::vector<Paused> paused;
-  std::size_t next = 0;
   std::size_t busy = 0;
   auto load = [&](Lane& lane) {
-    lane.on.reset();
-    if (next == requests.size()) return;
-    lane.frames.clear();
-    lane.on.emplace(Paused{next, Walker(requests[next], options.max_frames)});
-    ++next;
+    lane.on = next();
+    if (!lane.on) return;
+    const std::vector<RawFrame>& before = walks[lane.on->index].frames;
+    lane.frames.assign(before.begin(), before.end());
     ++busy;
   };
   for (Lane& lane : lanes) load(lane);
@@ -146,10 +157,11 @@ std::vector<Paused> Unwinder::Impl::walk_by_known_rules(std::span<const WalkRequ
       if (done == Walker::Step::moved) continue;
       Walk& walk = walks[lane.on->index];
       walk.frames = lane.frames;
-      if (done == Walker::Step::missing)
+      if (done == Walker::Step::missing) {
         paused.push_back(*lane.on);
-      else
+      } else {
         finish(lane.on->walker, walk);
+      }
       --busy;
       load(lane);
     }
@@ -173,27 +185,28 @@ std::vector<Walk> Unwinder::walk(const Target& target, std::span<const WalkReque
   Impl& impl = *impl_;
   impl.look_at_modules(target);
   std::vector<Walk> walks(requests.size());
-  std::vector<Paused> paused = impl.walk_by_known_rules(requests, walks);
-  std::vector<PcKey> missing;
-  for (const Paused& waiting : paused) missing.push_back(waiting.walker.at());
+  std::size_t begun = 0;
+  std::vector<Paused> paused = impl.walk_by_known_rules(
+      [&]() -> std::optional<Paused> {
+        if (begun == requests.size()) return std::nullopt;
+        const std::size_t index = begun++;
+        return Paused{index, Walker(requests[index], impl.options.max_frames)};
+      },
+      walks);
   std::uint64_t misses = 0;
   while (!paused.empty()) {
-    misses += missing.size();
-    std::sort(missing.begin(), missing.end());
-    missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-    const std::optional<Error> failed = impl.learn(target, missing);
-    missing.clear();
-    std::erase_if(paused, [&](Paused& waiting) {
-      Walk& walk = walks[waiting.index];
-      if (failed) {
+    misses += paused.size();
+    if (const auto failed = impl.learn(target, impl.missing(paused))) {
+      for (Paused& waiting : paused) {
         waiting.walker.abandon(*failed);
-      } else if (const auto lacks = waiting.walker.advance(impl.cache, walk.frames)) {
-        missing.push_back(*lacks);
-        return false;
+        impl.finish(waiting.walker, walks[waiting.index]);
       }
-      impl.finish(waiting.walker, walk);
-      return true;
-    });
+      break;
+    }
+    const std::vector<Paused> resumed = std::exchange(paused, {});
+    std::size_t taken = 0;
+    paused = impl.walk_by_known_rules(
+        [&] { return taken < resumed.size() ? std::optional(resumed[taken++]) : std::nullopt; }, walks);
   }
   std::uint64_t frames = 0;
   for (const Walk& walk : walks) frames += walk.frames.size();
