@@ -16,6 +16,10 @@ from .overlay import SHEAF, Overlay, quietly
 from .unwinder import Bridge, HideThreadFrame, SelectedUnwinder
 
 
+# The user's, in force again once nothing is selected.
+_SETTINGS = ("may-call-functions", "may-write-memory", "backtrace past-main")
+
+
 def by_id(greenlets):
     """In the order of their ids: spawn numbers, or addresses."""
     return sorted(greenlets, key=lambda g: int(g["id"], 0))
@@ -40,8 +44,7 @@ class Selected:
     def __init__(self, greenlet, stack, thread, bridge, live):
         self.greenlet, self.stack, self.thread, self.bridge = greenlet, stack, thread, bridge
         self.live = live  # what really is in [start, start + saved), to notice writes; None for a core
-        self.may_call = gdb.parameter("may-call-functions")
-        self.may_write = gdb.parameter("may-write-memory")
+        self.settings = {name: gdb.parameter(name) for name in _SETTINGS}
 
 
 class Selection:
@@ -139,6 +142,10 @@ class Selection:
         gdb.invalidate_cached_frames()
         select_level(bridge.level + 1)
         if gdb.selected_frame().level() <= bridge.level:
+            # The thread stands in main itself, where GDB likes to end every backtrace.
+            quietly("set backtrace past-main on")
+            select_level(bridge.level + 1)
+        if gdb.selected_frame().level() <= bridge.level:
             self.deselect()
             raise gdb.GdbError("GDB cannot show greenlet %s: its frames could not be built." % identifier)
 
@@ -167,9 +174,9 @@ class Selection:
         self._unwinder.bridge = None
         self._filter.enabled = False
         self._overlay.hide()
-        quietly("set may-call-functions %s" % ("on" if chosen.may_call else "off"))
-        if gdb.parameter("may-write-memory") != chosen.may_write:
-            quietly("set may-write-memory %s" % ("on" if chosen.may_write else "off"))
+        for name, value in chosen.settings.items():
+            if gdb.parameter(name) != value:
+                quietly("set %s %s" % (name, "on" if value else "off"))
         gdb.invalidate_cached_frames()
 
     def check_context(self):

@@ -159,6 +159,17 @@ count.check(gdb.selected_frame().name().startswith("zoo_checkpoint"), "`thread 1
 count.equal(int(gdb.parse_and_eval("zoo_callable(4)")), 5, "a call afterwards")
 end("refusals")
 
+# Also where the thread stands in main itself, at whose frame GDB ends backtraces, and in code inlined into it.
+start()
+gdb.execute("finish", to_string=True)
+for steps in range(4):
+    gdb.execute("greenlet " + truth.the("deep-12"), to_string=True)
+    text = gdb.execute("bt", to_string=True)
+    count.check("descend (depth=" in text and "coppice_entry" in text, "a backtrace while the thread is in main: " + text)
+    gdb.execute("stepi", to_string=True)
+    count.equal(gdb.parameter("backtrace past-main"), False, "backtrace past-main")
+end("a selection in main")
+
 # Settings come back; thread-local variables are those of the greenlet's own thread.
 for trust in ("on", "off"):
     start()

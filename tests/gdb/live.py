@@ -11,7 +11,14 @@ import truth  # noqa: E402
 truth.prepare()
 count = truth.Count()
 gdb.execute("tbreak main")
-gdb.execute("run > %s" % os.environ["ZOO_OUTPUT"])
+server = os.environ.get("ZOO_SERVER")
+if server:
+    # The program's output goes where the server's errors go.
+    gdb.execute("target remote | exec %s --once stdio %s 2> %s" % (
+        server, gdb.current_progspace().filename, os.environ["ZOO_OUTPUT"]))
+    gdb.execute("continue")
+else:
+    gdb.execute("run > %s" % os.environ["ZOO_OUTPUT"])
 recorder = truth.Recorder()
 gdb.execute("break zoo_checkpoint")
 for stop in (1, 2, 3):
@@ -24,5 +31,6 @@ count.check(recorder.taken >= 30, "only %d switch-outs recorded" % recorder.take
 gdb.execute("continue")
 count.equal(int(gdb.parse_and_eval("$_exitcode")), 0, "exit status")
 with open(os.environ["ZOO_OUTPUT"], encoding="utf-8") as output:
-    count.equal(output.read().split()[-1], os.environ["ZOO_RESULT"], "the program's result")
+    words = output.read().split()
+    count.equal(words[words.index("result") + 1], os.environ["ZOO_RESULT"], "the program's result")
 count.finish(80)

@@ -3,11 +3,13 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 
 TIMEOUT = 120
+SKIPPED = 77
 
 
 class Scenario:
@@ -38,6 +40,13 @@ class Scenario:
 
     def live(self):
         self.run_gdb("live.py", self.program)
+
+    def remote(self):
+        server = shutil.which("gdbserver")
+        if server is None:
+            print("there is no gdbserver: skipped")
+            sys.exit(SKIPPED)
+        self.run_gdb("live.py", self.program, variables={"ZOO_SERVER": server})
 
     def guards(self):
         self.run_gdb("guards.py", self.program)
