@@ -10,10 +10,9 @@
 #include <iterator>
 
 #include "control_block.hpp"
+#include "cpu.hpp"
 #include "recorder.hpp"
-#include "resume_x86_64.hpp"
 #include "thread_state.hpp"
-#include "ticks_x86_64.hpp"
 
 // The offsets are those of plain structs; gcc and clang lay these out the same way although they have
 // constructors.

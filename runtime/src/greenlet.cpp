@@ -3,9 +3,9 @@
 
 #include <utility>
 
+#include "cpu.hpp"
 #include "recorder.hpp"
 #include "spawn.hpp"
-#include "ticks_x86_64.hpp"
 #include "transfer.hpp"
 
 namespace coppice {

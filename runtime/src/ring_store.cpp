@@ -9,7 +9,7 @@
 #include <cstring>
 #include <new>
 
-#include "resume_x86_64.hpp"
+#include "cpu.hpp"
 
 namespace coppice::internal {
 

@@ -5,9 +5,9 @@
 #include <memory>
 #include <utility>
 
+#include "cpu.hpp"
 #include "recorder.hpp"
 #include "switch.hpp"
-#include "ticks_x86_64.hpp"
 #include "transfer.hpp"
 
 namespace coppice::internal {

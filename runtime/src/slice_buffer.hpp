@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "stack_copy_x86_64.hpp"
+#include "cpu.hpp"
 
 namespace coppice::internal {
 

@@ -6,9 +6,9 @@
 #include <new>
 #include <utility>
 
+#include "cpu.hpp"
 #include "lifetime.hpp"
 #include "recorder.hpp"
-#include "ticks_x86_64.hpp"
 
 namespace coppice::internal {
 

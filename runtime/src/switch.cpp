@@ -17,9 +17,9 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "cpu.hpp"
 #include "recorder.hpp"
 #include "sanitizers.hpp"
-#include "ticks_x86_64.hpp"
 
 using namespace coppice::internal;
 

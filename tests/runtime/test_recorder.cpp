@@ -3,15 +3,14 @@
 #include <coppice/recorder.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <coppice/greenlet.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -257,6 +256,39 @@ TEST_CASE("a mapped file outlives SIGKILL, with every thread's events whole") {
     CHECK(types.size() == 3);
   }
   CHECK(busy == 2);
+}
+
+TEST_CASE("child: switches once, by whatever COPPICE_RECORDER says", "[.]") {
+  spawn([] {}).switch_to();
+  CHECK((own_ring().empty() ? 0 : 1) == std::atoi(std::getenv("COPPICE_TEST_RINGS")));
+}
+
+TEST_CASE("the environment chooses the mode") {
+  const std::string path = temporary_path("environment");
+  struct Expected {
+    std::string value;
+    const char* rings;
+  };
+  for (const Expected& expected :
+       {Expected{"off", "0"}, Expected{"memory", "1"}, Expected{"file:" + path, "1"},
+        Expected{"nonsense", "1"}, Expected{"file:/nonexistent/file", "1"}}) {
+    CAPTURE(expected.value);
+    const int status = wait_for(fork_child([&] {
+      setenv("COPPICE_RECORDER", expected.value.c_str(), 1);
+      setenv("COPPICE_TEST_RINGS", expected.rings, 1);
+      const int null = open("/dev/null", O_WRONLY);
+      dup2(null, STDOUT_FILENO);
+      dup2(null, STDERR_FILENO);
+      execl("/proc/self/exe", "test", "child*", nullptr);
+      _exit(9);
+    }));
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+  }
+  const RecorderFile file = read_file(path);
+  unlink(path.c_str());
+  REQUIRE(file.rings.size() == 1);
+  CHECK_FALSE(file.rings[0].events.empty());
 }
 
 TEST_CASE("a file that cannot be made is an error, and recording goes on as before") {

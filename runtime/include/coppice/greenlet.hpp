@@ -6,9 +6,10 @@
 //   });
 //   std::any hello = g.switch_to(1);
 //
-// A switch copies the part of the stack that the target needs to the heap and the target's part back, so a pointer
-// into one greenlet's stack must not be used by another one, nor by the kernel, while the first one sleeps.
-// The semantics are those of Python's greenlet: see README.md, "What slicing cannot do", for the limits.
+// A switch copies the part of the stack that the target needs to the heap and the target's part back, so a
+// pointer into one greenlet's stack must not be used by another one, nor by the kernel, while the first one
+// sleeps. The semantics are those of Python's greenlet: see README.md, "What slicing cannot do", for the
+// limits.
 #pragma once
 
 #include <any>
@@ -34,8 +35,9 @@ class GreenletError : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-/// Thrown into a suspended greenlet to end it, so that its destructors run. Deliberately no std::exception, so
-/// that `catch (const std::exception&)` lets it pass. A greenlet that ends by it counts as having returned.
+/// Thrown into a suspended greenlet to end it, so that its destructors run. Deliberately no std::exception,
+/// so that `catch (const std::exception&)` lets it pass. A greenlet that ends by it counts as having
+/// returned.
 struct GreenletExit {};
 
 /// What happened at a switch, for the switch hook.
@@ -45,8 +47,12 @@ struct SwitchEvent {
 };
 
 /// A shared handle to one greenlet. Copying shares; when the last handle goes while the greenlet is suspended
-/// GreenletExit is thrown into it (in its own thread; a handle dropped elsewhere defers that to its next switch).
-/// Thread-safety: handles may be copied and dropped anywhere; all else only in the greenlet's own thread.
+/// GreenletExit is thrown into it (in its own thread; a handle dropped elsewhere defers that to its next
+/// switch), with whoever dropped it as its parent meanwhile; an exception that leaves it then is discarded.
+/// Children count as handles to their parent. Greenlets whose stacks hold handles to one another keep each
+/// other alive. When a thread exits, suspended greenlets with handles left become orphaned: they never run
+/// again, and go without running destructors when the last handle goes. Thread-safety: handles may be copied
+/// and dropped anywhere; all else only in the greenlet's own thread.
 class Greenlet {
  public:
   Greenlet() noexcept = default;
@@ -57,12 +63,13 @@ class Greenlet {
   ~Greenlet();
 
   /// Switches to this greenlet (starting it if need be), passing `value`; returns what the next switch to
-  /// the calling greenlet passes, or throws what is thrown into it. A finished target hands the value on to its
-  /// nearest living parent. Throws GreenletError for a foreign or empty target.
+  /// the calling greenlet passes, or throws what is thrown into it. A finished target hands the value on to
+  /// its nearest living parent. Throws GreenletError for a foreign or empty target.
   std::any switch_to(std::any value = {}) const;
 
-  /// Switches to this greenlet and throws `exception` there. Unstarted: it finishes at once with that exception.
-  /// Finished: the exception surfaces in its nearest living parent (GreenletExit: returns normally there).
+  /// Switches to this greenlet and throws `exception` there. Unstarted: it finishes at once with that
+  /// exception. Finished: the exception surfaces in its nearest living parent (GreenletExit: returns normally
+  /// there).
   std::any throw_in(std::exception_ptr exception) const;
   template <class E>
   std::any throw_in(E exception) const {
@@ -72,12 +79,13 @@ class Greenlet {
   std::any kill() const;
 
   Greenlet parent() const;  ///< empty for a main greenlet
-  /// Throws GreenletError when that would make a cycle, the parent belongs to another thread, or this is a main greenlet.
+  /// Throws GreenletError when that would make a cycle, the parent belongs to another thread, or this is a
+  /// main greenlet.
   void set_parent(const Greenlet& parent) const;
 
-  bool started() const noexcept;   ///< has been switched to, finished or not
+  bool started() const noexcept;  ///< has been switched to, finished or not
   bool finished() const noexcept;
-  bool active() const noexcept;    ///< started and not finished
+  bool active() const noexcept;  ///< started and not finished
   bool is_main() const noexcept;
   bool is_current() const noexcept;
 
@@ -103,9 +111,9 @@ namespace detail {
 Greenlet spawn(Function function, std::string_view name);
 }
 
-/// Creates an unstarted greenlet whose parent is the current one. `function` takes std::any or nothing, and returns
-/// std::any, anything an any can hold, or nothing. It runs at the first switch; what it returns goes to the parent;
-/// an exception that leaves it surfaces in the parent.
+/// Creates an unstarted greenlet whose parent is the current one. `function` takes std::any or nothing, and
+/// returns std::any, anything an any can hold, or nothing. It runs at the first switch; what it returns goes
+/// to the parent; an exception that leaves it surfaces in the parent.
 template <class F>
 [[nodiscard, gnu::always_inline]] inline Greenlet spawn(F&& function, std::string_view name = {}) {
   auto wrapped = [f = std::forward<F>(function)](std::any value) mutable -> std::any {
@@ -123,7 +131,8 @@ template <class F>
       return call();
     }
   };
-  return detail::spawn(std::move(wrapped), name);  // notes its return address, which is in the caller of spawn
+  return detail::spawn(std::move(wrapped),
+                       name);  // notes its return address, which is in the caller of spawn
 }
 
 Greenlet current();        ///< the greenlet that runs; makes the thread's main greenlet at first use
@@ -142,8 +151,9 @@ class WaitingOn {
   WaitingOn& operator=(const WaitingOn&) = delete;
 };
 
-/// Sets this thread's switch hook, called in the greenlet that was switched to, right after every switch; empty
-/// removes it. Returns the former one. The hook must not switch; what it throws is thrown into that greenlet.
+/// Sets this thread's switch hook, called in the greenlet that was switched to, right after every switch;
+/// empty removes it. Returns the former one. The hook must not switch; what it throws is thrown into that
+/// greenlet.
 std::function<void(const SwitchEvent&)> set_switch_hook(std::function<void(const SwitchEvent&)> hook);
 
 }  // namespace coppice
