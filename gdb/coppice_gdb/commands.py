@@ -191,6 +191,9 @@ Examples:
     def __init__(self):
         super().__init__("greenlet apply", gdb.COMMAND_STACK)
 
+    def complete(self, text, word):
+        return complete(text, word)
+
     def invoke(self, argument, from_tty):
         chosen, flags, command = self._parse(argument)
         before = (gdb.selected_thread(), gdb.selected_frame().level(), _selection.selected)

@@ -100,6 +100,8 @@ refuses("greenlet apply bt", "^Usage: greenlet apply")
 for command in ("info greenlets", "greenlet", "greenlet apply"):
     says("help " + command, "Usage: " + command, r"Example.*:\n +\(gdb\) ")
 says("complete info greenlets sor", "^info greenlets sorter$")
+says("complete greenlet sor", "^greenlet sorter$")
+says("complete greenlet apply sor", "^greenlet apply sorter$")
 says("complete info greenlets orp", "^info greenlets orphan$")
 
 # Pretty-printers, also where GDB is in the midst of printing frames.
