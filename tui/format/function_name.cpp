@@ -17,9 +17,12 @@ std::size_t operator_symbol(std::string_view text) {
 
 }  // namespace
 
-std::string_view without_parameters(std::string_view function) {
-  int depth = 0;  // inside <...> or {...}
-  for (std::size_t at = 0; at < function.size(); ++at) {
+std::string_view short_function(std::string_view function) {
+  int depth = 0;             // inside <...> or {...}
+  std::size_t last = 0;      // where the last component begins
+  std::size_t previous = 0;  // and the one before it
+  std::size_t end = function.size();
+  for (std::size_t at = 0; at < end; ++at) {
     const std::string_view rest = function.substr(at);
     if (rest.starts_with(op)) {
       at += op.size() + operator_symbol(rest.substr(op.size())) - 1;
@@ -30,10 +33,15 @@ std::string_view without_parameters(std::string_view function) {
     } else if (rest.front() == '>' || rest.front() == '}') {
       --depth;
     } else if (rest.front() == '(' && depth == 0 && at > 0) {
-      return function.substr(0, at);
+      end = at;
+    } else if (rest.starts_with("::") && depth == 0) {
+      previous = last;
+      last = ++at + 1;
     }
   }
-  return function;
+  const std::string_view around = function.substr(previous, last - previous);
+  if (around.starts_with(anonymous)) previous = last;
+  return function.substr(previous, end - previous);
 }
 
 }  // namespace coppice::tui

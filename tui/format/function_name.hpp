@@ -5,9 +5,10 @@
 
 namespace coppice::tui {
 
-/// A demangled name up to its parameters: "Server::read(int) const" is "Server::read". Parameters inside
-/// names, such as those of a lambda, and "(anonymous namespace)" stay. What is no function name stays as it
-/// is.
-std::string_view without_parameters(std::string_view function);
+/// What a person calls a demangled function: its name and the class or namespace around it, without
+/// parameters. "shop::Server::read(int) const" is "Server::read", "(anonymous namespace)::f(int)" is "f".
+/// What belongs to a name, such as template arguments or the parameters of a lambda, stays. What is no
+/// function name stays as it is.
+std::string_view short_function(std::string_view function);
 
 }  // namespace coppice::tui

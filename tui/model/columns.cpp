@@ -48,7 +48,7 @@ std::size_t natural_width(const Sample& sample, Column column) {
     case Column::thread:
       return 7;
     case Column::waiting:
-      return std::clamp<std::size_t>(sample.longest_waiting, 7, 18);
+      return std::clamp<std::size_t>(sample.longest_waiting, 8, 18);
     case Column::switches:
       return 6;
     case Column::slice:
@@ -255,7 +255,7 @@ std::string top_frames(const inspect::SnapshotGreenlet& greenlet) {
   std::string out;
   for (const auto end = frame + std::min(most, frames.end() - frame); frame != end; ++frame) {
     if (!out.empty()) out += " < ";
-    out += without_parameters(frame->title());
+    out += short_function(frame->title());
   }
   return out;
 }

@@ -72,8 +72,8 @@ Sort sort_by(Column column);
 /// round.
 std::vector<std::uint32_t> arrange(const Sample& sample, Sort sort, const Matcher& filter);
 
-/// "wait < read_line < serve": the innermost frames that are not the runtime's own switching, or, when all are,
-/// the innermost ones. Without parameters, and not more than fit on a screen. Empty without frames. Not yet
+/// "wait < read_line < serve": the innermost frames that are not the runtime's own switching, or, when all
+/// are, the innermost ones. Names are short, and not more than fit on a screen. Empty without frames. Not yet
 /// printable.
 std::string top_frames(const inspect::SnapshotGreenlet& greenlet);
 
