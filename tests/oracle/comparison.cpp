@@ -95,12 +95,14 @@ void count(const AnnouncedGreenlet& announced, const inspect::SnapshotGreenlet& 
 
 }  // namespace
 
+void note_difference(Comparison& comparison, const std::string& what) {
+  ++comparison.differing;
+  if (comparison.differences.size() < differences_kept) comparison.differences.push_back(what);
+}
+
 Comparison compare(const Announcement& announcement, const inspect::Snapshot& snapshot) {
   Comparison result;
-  const auto differs = [&](const std::string& what) {
-    ++result.differing;
-    if (result.differences.size() < differences_kept) result.differences.push_back(what);
-  };
+  const auto differs = [&](const std::string& what) { note_difference(result, what); };
   std::map<std::string, const inspect::SnapshotGreenlet*> found;
   for (const auto& greenlet : snapshot.greenlets) {
     if (!found.emplace(greenlet.greenlet.id, &greenlet).second)

@@ -1,6 +1,7 @@
 #include "tests/oracle/subject.hpp"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,6 +73,13 @@ std::string find_core(const std::string& directory) {
   return {};
 }
 
+std::string last_line(const std::string& file) {
+  std::ifstream in(file);
+  std::string last;
+  for (std::string line; std::getline(in, line);) last = line;
+  return last;
+}
+
 }  // namespace
 
 ScratchDirectory::ScratchDirectory() {
@@ -120,6 +128,7 @@ Result<Subject> Subject::start(const std::string& program, const std::vector<std
       cores.rlim_cur = cores.rlim_max;
       ::setrlimit(RLIMIT_CORE, &cores);
     }
+    ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);  // under Yama gcore, no ancestor of it, may trace it too
     const int null = ::open("/dev/null", O_WRONLY);
     if (null < 0 || ::chdir(subject.directory_->path().c_str()) != 0 ||
         ::dup2(input.read.get(), STDIN_FILENO) < 0 || ::dup2(null, STDOUT_FILENO) < 0 ||
@@ -149,8 +158,8 @@ Result<std::string> Subject::dump_by_gcore() const {
   const std::string core = prefix + "." + std::to_string(pid_);
   if (status == 0 && fs::exists(core)) return core;
   const bool missing = WIFEXITED(status) && WEXITSTATUS(status) == 127;
-  return Error{missing ? ErrorCode::no_file : ErrorCode::io, 0,
-               missing ? "gcore is not installed" : "gcore failed"};
+  return Error{missing ? ErrorCode::no_file : ErrorCode::unsupported, 0,
+               missing ? "gcore is not installed" : "gcore says: " + last_line(prefix + ".log")};
 }
 
 Result<std::string> Subject::dump_by_kernel() {

@@ -40,7 +40,8 @@ class Subject {
   pid_t pid() const noexcept { return pid_; }
   const Announcement& announcement() const noexcept { return announcement_; }
 
-  /// Path of a core made by gcore, which leaves it running. `no_file` when there is no gcore.
+  /// Path of a core made by gcore, which leaves it running. `no_file` when there is no gcore, `unsupported`
+  /// with what it says when it cannot.
   inspect::Result<std::string> dump_by_gcore() const;
 
   /// Aborts it and returns the path of the core the kernel wrote. `unsupported` when core_pattern or the

@@ -15,13 +15,14 @@ const std::string zoo = COPPICE_ZOO;
 void require_equal(const Inspection& inspection) {
   const Comparison& c = inspection.comparison;
   std::printf(
-      "%s: %ju greenlets, %ju stacks, %ju frames and %ju switch frames compared, %ju partly saved, %ju "
+      "%s: %ju greenlets, %ju stacks, %ju frames compared, %ju by libdw, %ju partly saved, %ju "
       "unsaved, "
       "%ju distinct stacks, %ju differing\n",
-      inspection.how.c_str(), c.greenlets, c.stacks, c.frames, c.switch_frames, c.partly_saved, c.unsaved,
+      inspection.how.c_str(), c.greenlets, c.stacks, c.frames, c.libdw_frames, c.partly_saved, c.unsaved,
       c.distinct_stacks, c.differing);
   for (const std::string& difference : c.differences) UNSCOPED_INFO(difference);
   CHECK(c.differing == 0);
+  if (c.cut == 0) CHECK(c.libdw_frames == c.frames + c.switch_frames);
   if (inspection.how != "live") CHECK(c.cut == 0);
 }
 

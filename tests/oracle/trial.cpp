@@ -8,6 +8,7 @@
 
 #include "inspect/snapshot/session.hpp"
 #include "inspect/target/target.hpp"
+#include "tests/oracle/second_opinion.hpp"
 #include "tests/oracle/subject.hpp"
 
 namespace coppice::oracle {
@@ -26,7 +27,10 @@ Result<Comparison> inspect_and_compare(Result<std::unique_ptr<inspect::Target>> 
   options.symbols = false;
   auto snapshot = session.take(options);
   if (!snapshot.ok()) return std::move(snapshot).error();
-  return compare(announcement, snapshot.value());
+  Comparison comparison = compare(announcement, snapshot.value());
+  auto asked = compare_with_libdw(session.target(), snapshot.value(), comparison);
+  if (!asked.ok()) return std::move(asked).error();
+  return comparison;
 }
 
 Result<void> add(std::vector<Inspection>& inspections, const char* how, Result<Comparison> comparison) {
