@@ -18,7 +18,8 @@ namespace {
 constexpr const char* description =
     "gltop shows what every greenlet of a running program is doing, like htop shows processes: a list of "
     "greenlets, and\n"
-    "the C backtrace of the selected one, taken from outside. The program is not changed, and only a thread that is on a\n"
+    "the C backtrace of the selected one, taken from outside. The program is not changed, and only a thread "
+    "that is on a\n"
     "CPU is stopped, for the microseconds that copying its registers takes.";
 
 constexpr const char* examples =

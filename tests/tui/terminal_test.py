@@ -22,7 +22,7 @@ def shows_a_program():
         t.wait_for(r"Switches 7.2k/s +Copied 1.0M/s")
         t.wait_for(r"Torn reads 2 of \d+ so far")
         t.wait_for(r"ID NAME +STATE +THREAD? .*SW/S. .*TOP FRAME|ID NAME +STATE .*SW/S.*TOP FRAMES")
-        t.wait_for(r"39 connection-39 +suspended .*std::vector<Order>::sort")
+        t.wait_for(r"39 connection-39 +suspended .*vector<Order>::sort")
         t.wait_for(r'greenlet 39 "connection-39", suspended, waiting for timer 39, spawned by 1')
         t.wait_for(r"#3 inlined +Session::serve at session.cpp:12")
         t.wait_for(r"^truncated: no unwind information in shop at 0x405000")
