@@ -20,8 +20,7 @@ void call_function(ThreadState& state) {
   coppice_greenlet& self = *state.current;
   Transfer result;
   try {
-    const std::unique_ptr<Function> heap(std::exchange(self.function, nullptr));
-    const Function function = std::move(*heap);
+    const Function function = std::move(*std::unique_ptr<Function>(std::exchange(self.function, nullptr)));
     result.value = function(land(state));
   } catch (const GreenletExit&) {
     result.value = GreenletExit();
