@@ -34,9 +34,9 @@ enum class ErrorCode : std::uint8_t {
   torn,              ///< the target changed these bytes while they were read, every retry
   corrupt,           ///< bytes that cannot be what they should be (bad magic, impossible sizes, cycles)
   unsupported,       ///< a version, layout or machine this build does not know
-  not_stopped,       ///< registers of a thread on a CPU were wanted, but stopping it was not allowed or failed
-  io,                ///< an operating system call failed for another reason
-  bad_argument,      ///< the caller asked for something that does not exist (unknown ID)
+  not_stopped,   ///< registers of a thread on a CPU were wanted, but stopping it was not allowed or failed
+  io,            ///< an operating system call failed for another reason
+  bad_argument,  ///< the caller asked for something that does not exist (unknown ID)
 };
 
 /// The stable, lower-case spelling of a code, for example "no_unwind_info". Never null.
@@ -53,7 +53,7 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
   bool ok() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return ok(); }

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "inspect/export/paint.hpp"
 #include "inspect/base/printable.hpp"
+#include "inspect/export/paint.hpp"
 
 namespace coppice::inspect {
 namespace {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "inspect/export/paint.hpp"
 #include "inspect/base/printable.hpp"
+#include "inspect/export/paint.hpp"
 #include "inspect/export/text.hpp"
 
 namespace coppice::inspect {

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <variant>
 
-#include "inspect/export/json.hpp"
 #include "inspect/base/printable.hpp"
+#include "inspect/export/json.hpp"
 #include "inspect/export/text.hpp"
 #include "inspect/gldump/options.hpp"
 #include "inspect/gldump/terminal.hpp"

@@ -1,11 +1,11 @@
-/* Greenlets for C, and for languages that call C. The same greenlets as coppice/greenlet.hpp, whose comments say what
- * they do; both interfaces may be mixed in one program. The yardstick is the C API of Python's greenlet.
+/* Greenlets for C, and for languages that call C. The same greenlets as coppice/greenlet.hpp, whose comments
+ * say what they do; both interfaces may be mixed in one program. The yardstick is the C API of Python's
+ * greenlet.
  *
  *   static enum coppice_status hello(void* context, void* value, void** result) {
  *     enum coppice_status status = coppice_switch(coppice_main(), "hello", &value);
- *     if (status != COPPICE_OK) { *result = value; return status; }   // pass on what was thrown: clean up and go
- *     *result = NULL;
- *     return COPPICE_OK;
+ *     if (status != COPPICE_OK) { *result = value; return status; }   // pass on what was thrown: clean up
+ * and go *result = NULL; return COPPICE_OK;
  *   }
  *   coppice_greenlet* g = NULL;
  *   void* text = NULL;
@@ -15,15 +15,15 @@
  *
  * Values are one pointer wide. In C++ they are std::any holding a void*; an empty std::any is NULL here.
  *
- * Exceptions. A C function cannot catch, so what is thrown into a greenlet is returned by the coppice_switch it waits
- * in: COPPICE_THROWN with the pointer given to coppice_throw, COPPICE_EXIT when it is being killed,
- * COPPICE_EXCEPTION for any other C++ exception (kept for the greenlet until it returns that status). A greenlet's
- * function ends itself the same way: with COPPICE_OK and a result, with COPPICE_THROWN and a pointer that surfaces in
- * its parent, with COPPICE_EXIT, or with COPPICE_EXCEPTION to pass on the last one it received. In C++ a
- * COPPICE_THROWN is a coppice_thrown.
+ * Exceptions. A C function cannot catch, so what is thrown into a greenlet is returned by the coppice_switch
+ * it waits in: COPPICE_THROWN with the pointer given to coppice_throw, COPPICE_EXIT when it is being killed,
+ * COPPICE_EXCEPTION for any other C++ exception (kept for the greenlet until it returns that status). A
+ * greenlet's function ends itself the same way: with COPPICE_OK and a result, with COPPICE_THROWN and a
+ * pointer that surfaces in its parent, with COPPICE_EXIT, or with COPPICE_EXCEPTION to pass on the last one
+ * it received. In C++ a COPPICE_THROWN is a coppice_thrown.
  *
- * Ownership. coppice_new and coppice_ref give references, coppice_unref takes one back; everything else borrows.
- * Thread-safety: coppice_ref and coppice_unref anywhere, all else in the greenlet's own thread only.
+ * Ownership. coppice_new and coppice_ref give references, coppice_unref takes one back; everything else
+ * borrows. Thread-safety: coppice_ref and coppice_unref anywhere, all else in the greenlet's own thread only.
  */
 #ifndef COPPICE_COPPICE_H
 #define COPPICE_COPPICE_H
@@ -48,8 +48,8 @@ enum coppice_status {
   COPPICE_BAD_VALUE = 6  /* the switch was made, but C++ code passed back a value that is no void* */
 };
 
-/* What a greenlet runs. `context` is the one given to coppice_new, `value` what the first switch passes. *result is
- * NULL at first. */
+/* What a greenlet runs. `context` is the one given to coppice_new, `value` what the first switch passes.
+ * *result is NULL at first. */
 typedef enum coppice_status (*coppice_function)(void* context, void* value, void** result);
 
 /* Creates an unstarted greenlet, whose parent is the current one, into *greenlet. */
@@ -62,29 +62,33 @@ coppice_greenlet* coppice_main(void);
 coppice_greenlet* coppice_parent(const coppice_greenlet* greenlet); /* NULL for a main greenlet */
 enum coppice_status coppice_set_parent(coppice_greenlet* greenlet, coppice_greenlet* parent);
 
-/* Switches to `greenlet`. *result is what the next switch to the caller passes (or see above); may be NULL. */
+/* Switches to `greenlet`. *result is what the next switch to the caller passes (or see above); may be NULL.
+ */
 enum coppice_status coppice_switch(coppice_greenlet* greenlet, void* value, void** result);
 
 /* Switches to `greenlet` and throws `thrown` there; coppice_kill throws GreenletExit. */
 enum coppice_status coppice_throw(coppice_greenlet* greenlet, void* thrown, void** result);
 enum coppice_status coppice_kill(coppice_greenlet* greenlet, void** result);
 
-int coppice_started(const coppice_greenlet* greenlet);  /* has been switched to, finished or not */
-int coppice_active(const coppice_greenlet* greenlet);   /* started and not finished */
+int coppice_started(const coppice_greenlet* greenlet); /* has been switched to, finished or not */
+int coppice_active(const coppice_greenlet* greenlet);  /* started and not finished */
 int coppice_finished(const coppice_greenlet* greenlet);
 int coppice_is_main(const coppice_greenlet* greenlet);
-uint64_t coppice_id(const coppice_greenlet* greenlet);  /* spawn number, from 1 */
+uint64_t coppice_id(const coppice_greenlet* greenlet); /* spawn number, from 1 */
 
-const char* coppice_name(const coppice_greenlet* greenlet); /* until the next coppice_set_name; "" if it has none */
+const char* coppice_name(
+    const coppice_greenlet* greenlet); /* until the next coppice_set_name; "" if it has none */
 enum coppice_status coppice_set_name(coppice_greenlet* greenlet, const char* name);
 
-/* Says what the current greenlet is about to wait for. `kind` of static storage duration; NULL: nothing any more. */
+/* Says what the current greenlet is about to wait for. `kind` of static storage duration; NULL: nothing any
+ * more. */
 void coppice_waiting_on(const char* kind, uint64_t value);
 
 coppice_greenlet* coppice_ref(coppice_greenlet* greenlet); /* returns it; NULL is allowed */
 void coppice_unref(coppice_greenlet* greenlet);            /* NULL is allowed */
 
-/* The text of this thread's last COPPICE_EXCEPTION, COPPICE_MISUSE or COPPICE_NO_MEMORY; valid until the next one. */
+/* The text of this thread's last COPPICE_EXCEPTION, COPPICE_MISUSE or COPPICE_NO_MEMORY; valid until the next
+ * one. */
 const char* coppice_error_message(void);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-// Functions of every kind, each with a MARK on a line that the test knows. Compiled in many ways by CMakeLists.txt;
-// the `#line`s fix the numbers: mark N stands on line N*100+1.
+// Functions of every kind, each with a MARK on a line that the test knows. Compiled in many ways by
+// CMakeLists.txt; the `#line`s fix the numbers: mark N stands on line N*100+1.
 #include <cstdio>
 
 #include "mark.h"
