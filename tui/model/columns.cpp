@@ -119,15 +119,19 @@ std::uint64_t id_number(std::string_view id) {
                                                                 : std::numeric_limits<std::uint64_t>::max();
 }
 
-/// Sorts `order` by keys that may be unknown. `order` is sorted by id already, which decides between equals.
+/// Sorts `order` by keys that may be unknown; equals keep their order.
 template <class Value>
 void sort_by_keys(std::vector<std::uint32_t>& order, const std::vector<std::optional<Value>>& keys,
                   bool descending) {
-  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+  // Not stable_sort: libstdc++ 12 implements it by what clang warns about as deprecated.
+  std::vector<std::uint32_t> rank(keys.size());
+  for (std::uint32_t place = 0; place < order.size(); ++place) rank[order[place]] = place;
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
     const auto& x = keys[a];
     const auto& y = keys[b];
-    if (!x || !y) return x.has_value() && !y.has_value();
-    return descending ? *y < *x : *x < *y;
+    if (x.has_value() != y.has_value()) return x.has_value();
+    if (x && *x != *y) return descending ? *y < *x : *x < *y;
+    return rank[a] < rank[b];
   });
 }
 
