@@ -23,12 +23,16 @@ std::string missing(const Inspection& inspection, bool forest) {
 struct Sum {
   std::uint64_t greenlets = 0;
   std::uint64_t frames = 0;
+  std::uint64_t libdw_frames = 0;
   std::uint64_t differing = 0;
+  std::uint64_t cut = 0;
 
   void add(const Comparison& c) {
     greenlets += c.greenlets;
     frames += c.frames;
+    libdw_frames += c.libdw_frames;
     differing += c.differing;
+    cut += c.cut;
   }
 };
 
@@ -43,8 +47,7 @@ bool report(const char* subject, const Inspection& inspection, bool forest) {
       "{:6} {:11} {:5} greenlets, {:6} frames compared, {} differing; {} partly saved, {} unsaved, {} "
       "distinct{}{}{}\n",
       subject, inspection.how, c.greenlets, c.frames, c.differing, c.partly_saved, c.unsaved,
-      c.distinct_stacks,
-      c.cut > 0 ? fmt::format(", {} running ones cut where rbp had to be known", c.cut) : "",
+      c.distinct_stacks, c.cut > 0 ? fmt::format(", {} cut (running, rbp not to be known)", c.cut) : "",
       lacks.empty() ? "" : "; FAILED: ", lacks);
   for (const std::string& difference : c.differences) fmt::print("       {}\n", difference);
   return c.differing == 0 && lacks.empty();
@@ -84,7 +87,9 @@ int main(int argc, char** argv) {
   const bool zoo = try_one("zoo", argv[1], {}, false, sum);
   const bool forest =
       try_one("forest", argv[1], {"--nest", "5000", "--threads", "4", "--seed", argv[2]}, true, sum);
-  fmt::print("sum {} greenlets, {} frames compared, {} differing\n", sum.greenlets, sum.frames,
-             sum.differing);
+  fmt::print(
+      "sum {} greenlets, {} frames compared with libgcc's, {} with libdw's, {} differing, {} running stacks "
+      "cut\n",
+      sum.greenlets, sum.frames, sum.libdw_frames, sum.differing, sum.cut);
   return zoo && forest ? 0 : 1;
 }
