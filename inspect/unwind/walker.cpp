@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::uint64_t word = 8;
 
-// The outermost frame a greenlet owns may reach over its base: it belongs to the code that started the
-// greenlet. A CFA further up than any such frame is wrong.
-constexpr std::uint64_t largest_straddling_frame = std::uint64_t{1} << 20;
-
 // Handlers on alternate stacks nest as deep as there are such stacks, which is once.
 constexpr unsigned max_backward_signals = 4;
 
@@ -169,8 +165,8 @@ bool Walker::accept_cfa(const Rule& rule, Address cfa) {
   if (cfa <= sp)
     return finish(End::error, ErrorCode::moved_backwards, cfa, "the caller's frame lies below this one");
   if (cfa < stop_) return true;
-  if (cfa - stop_ <= largest_straddling_frame) return finish(End::base);
-  return finish(End::error, ErrorCode::off_stack, cfa, "a frame points outside its stack");
+  if (cfa == stop_) return finish(End::base);
+  return finish(End::error, ErrorCode::off_stack, cfa, "a frame reaches over the base of its stack");
 }
 
 inline std::optional<std::uint64_t> Walker::value_of(Place place, Address cfa, std::uint64_t base,
@@ -237,8 +233,10 @@ bool Walker::apply(const Rule& rule, RawFrame& frame) {
   }
   values_[machine::sp] = cfa;
   exact_ = rule.signal_frame != 0;
-  // The psABI marks the outermost frame by a zero: so do hand-written entry points without CFI of that kind.
-  if (values_[machine::ra] == 0) return finish(End::base);
+  // A base is marked by CFI or by `stop`; a zero may as well be a stack that was wiped.
+  if (values_[machine::ra] == 0) {
+    return finish(End::truncated, ErrorCode::corrupt, cfa, "the return address is 0");
+  }
   return true;
 }
 

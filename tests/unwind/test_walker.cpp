@@ -145,7 +145,7 @@ TEST_CASE("a walk pauses at an unknown pc and goes on when its rule is there") {
   CHECK(frames.size() == 2);
 }
 
-TEST_CASE("the base: a CFA at stop, a frame that reaches over it, a zero return address") {
+TEST_CASE("a CFA at stop is the base; a frame that reaches over it and a zero return address are not") {
   RuleCache rules;
   add(rules, 1, frame_of(machine::sp, 32));
   Slice slice(4);
@@ -156,12 +156,17 @@ TEST_CASE("the base: a CFA at stop, a frame that reaches over it, a zero return 
   // The words at and above stop are there, and yet not read.
   slice.stop_at(stack_start + 16);
   const Outcome straddling = walk(slice.request(1), rules);
-  CHECK(straddling.end == End::base);
+  CHECK(straddling.end == End::error);
+  CHECK(straddling.error->code == ErrorCode::off_stack);
+  CHECK(straddling.error->address == stack_start + 32);
   CHECK(straddling.frames.size() == 1);
   CHECK(straddling.frames[0].cfa == stack_start + 32);
 
   add(rules, 2, frame_of(machine::sp, 8));
-  CHECK(walk(Slice(4).request(2), rules).end == End::base);
+  const Outcome wiped = walk(Slice(4).request(2), rules);
+  CHECK(wiped.end == End::truncated);
+  CHECK(wiped.error->code == ErrorCode::corrupt);
+  CHECK(wiped.error->message == "the return address is 0");
 
   add(rules, 3, frame_of(machine::sp, 64 << 20));
   const Outcome beyond = walk(slice.request(3), rules);
