@@ -73,13 +73,8 @@ Sort sort_by(Column column);
 std::vector<std::uint32_t> arrange(const Sample& sample, Sort sort, const Matcher& filter);
 
 /// "wait < read_line < serve": the innermost frames that are not the runtime's own switching, or, when all
-<<<<<<< HEAD
 /// are, the innermost ones. Names are short, and not more than fit on a screen. Empty without frames. Not yet
 /// printable.
-=======
-/// are, the innermost ones. Without parameters, and not more than fit on a screen. Empty without frames. Not
-/// yet printable.
->>>>>>> 8c71d46 (format: clang-format over everything)
 std::string top_frames(const inspect::SnapshotGreenlet& greenlet);
 
 Style state_style(inspect::State state);
