@@ -8,6 +8,22 @@
 namespace coppice::inspect {
 namespace {
 
+/// Ids are decimal: by length, then by digits. Greenlets are large, so they are moved once at most.
+void sort_by_id(std::vector<Greenlet>& greenlets) {
+  const auto key = [](const Greenlet& greenlet) {
+    return std::pair(greenlet.id.size(), std::string_view(greenlet.id));
+  };
+  if (std::ranges::is_sorted(greenlets, {}, key)) return;
+  std::vector<Greenlet*> order;
+  order.reserve(greenlets.size());
+  for (Greenlet& greenlet : greenlets) order.push_back(&greenlet);
+  std::ranges::stable_sort(order, {}, [key](const Greenlet* greenlet) { return key(*greenlet); });
+  std::vector<Greenlet> sorted;
+  sorted.reserve(greenlets.size());
+  for (Greenlet* greenlet : order) sorted.push_back(std::move(*greenlet));
+  greenlets = std::move(sorted);
+}
+
 class CoppiceProvider final : public Provider {
  public:
   CoppiceProvider(const Target& target, std::vector<Address> tables, const CoppiceLimits& limits)
@@ -28,10 +44,7 @@ class CoppiceProvider final : public Provider {
       if (!failure) failure = std::move(done).error();
     }
     if (failed == tables_.size() && failure) return *std::move(failure);
-    std::ranges::stable_sort(reading.greenlets, {}, [](const Greenlet& greenlet) {
-      return std::pair(greenlet.id.size(),
-                       std::string_view(greenlet.id));  // decimal: by length, then by digits
-    });
+    sort_by_id(reading.greenlets);
     if (tables_.size() - failed > 1) {
       reading.warnings.push_back(
           fmt::format("{} coppice runtimes are in this process, each counting from 1: where an id is not "

@@ -65,6 +65,8 @@ Result<void> CoppiceReading::run(ProviderReading& into) {
   slots_ = &slots;
 
   std::vector<Candidate> candidates = find_candidates(*versions, slots);
+  // Those that turn out torn leave their room to their next reading.
+  into.greenlets.reserve(into.greenlets.size() + candidates.size());
   std::vector<Candidate> torn;
   read_round(candidates, torn);
   // A core never changes: what is torn in it stays torn.
@@ -94,7 +96,10 @@ Result<void> CoppiceReading::run(ProviderReading& into) {
 std::vector<CoppiceReading::Candidate> CoppiceReading::find_candidates(const PoolCopy& versions,
                                                                        const PoolCopy& slots) {
   const coppice_debug_greenlet_layout& layout = table_.fields.greenlet;
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < slots.slots(); ++i) used += slots.word(i, layout.id) != 0 ? 1 : 0;
   std::vector<Candidate> candidates;
+  candidates.reserve(used);
   for (std::size_t i = 0; i < slots.slots(); ++i) {
     Candidate candidate{i, versions.word(i, layout.version),
                         decode(layout, slots.address(i), slots.bytes(i))};
@@ -151,6 +156,7 @@ void CoppiceReading::read_round(std::vector<Candidate>& candidates, std::vector<
 }
 
 void CoppiceReading::read_batch(std::span<const Candidate> batch, std::vector<Candidate>& torn) {
+  std::vector<Greenlet>& greenlets = into_->greenlets;  // has room for all: references into it stay valid
   std::vector<Planned> plans;
   plans.reserve(batch.size());
   ranges_.clear();
@@ -164,27 +170,32 @@ void CoppiceReading::read_batch(std::span<const Candidate> batch, std::vector<Ca
     } else if (!known) {
       ++unknown_states_;
     } else {
-      plans.push_back(plan(candidate));
+      plans.push_back(plan(candidate, greenlets.emplace_back()));
     }
   }
   ranges_.read();
   versions_.read();
+  std::size_t kept = greenlets.size() - plans.size();
   for (Planned& planned : plans) {
     if (versions_.word(planned.version_after) != planned.candidate->version) {
       ++into_->torn;
       torn.push_back(*planned.candidate);
-    } else {
-      finish(planned);
+      continue;
     }
+    finish(planned);
+    if (&planned.greenlet != &greenlets[kept]) greenlets[kept] = std::move(planned.greenlet);
+    ++kept;
   }
+  greenlets.resize(kept);
 }
 
 Greenlet CoppiceReading::identify(const GreenletSlot& fields) {
   Greenlet greenlet;
   greenlet.id = fmt::to_string(fields.id);
   greenlet.address = fields.address;
-  greenlet.type = "coppice::Greenlet";
-  greenlet.provider = "coppice";
+  static const Interned type = "coppice::Greenlet", provider = "coppice";
+  greenlet.type = type;
+  greenlet.provider = provider;
   greenlet.state = state_of(fields.state).value_or(State::unstarted);
   greenlet.main = (fields.flags & COPPICE_FLAG_MAIN) != 0;
   if (const CoppiceThread* thread = threads_.at(fields.thread)) {
@@ -209,11 +220,10 @@ bool CoppiceReading::wants_stack(const Greenlet& greenlet) const {
   return options_.stacks && (!options_.wants_stack || options_.wants_stack(greenlet));
 }
 
-CoppiceReading::Planned CoppiceReading::plan(const Candidate& candidate) {
+CoppiceReading::Planned CoppiceReading::plan(const Candidate& candidate, Greenlet& greenlet) {
   const GreenletSlot& fields = candidate.fields;
-  Planned planned;
-  planned.candidate = &candidate;
-  planned.greenlet = identify(fields);
+  Planned planned{.candidate = &candidate, .greenlet = greenlet};
+  greenlet = identify(fields);
   if (fields.name != 0) planned.name = ranges_.add(fields.name, limits_.name);
   if (fields.waiting_kind != 0) {
     planned.waiting_kind = ranges_.add(fields.waiting_kind, limits_.name);
@@ -309,7 +319,6 @@ void CoppiceReading::finish(Planned& planned) {
     if (whole) greenlet.stack.insert(greenlet.stack.end(), unsaved.begin(), unsaved.end());
     set_resume_registers(greenlet, table_.fields);
   }
-  into_->greenlets.push_back(std::move(greenlet));
 }
 
 /// What is known of a greenlet that never held still: its fields as they were last seen, each true by itself.

@@ -17,7 +17,7 @@ struct CoppiceLimits {
   PoolLimits pools;
   std::uint64_t stack = 64U << 20U;  ///< bytes of one greenlet; of a larger stack the innermost part is read
   std::uint64_t stacks = 2ULL << 30U;  ///< bytes of all greenlets of one reading
-  std::uint64_t batch = 64U << 20U;    ///< bytes read at a time
+  std::uint64_t batch = 4U << 20U;     ///< bytes read at a time; small enough for the caches
   std::uint64_t name = 256;            ///< bytes of a name
 };
 
@@ -48,7 +48,7 @@ class CoppiceReading {
   struct Planned {
     static constexpr std::size_t none = SIZE_MAX;
     const Candidate* candidate = nullptr;
-    Greenlet greenlet;
+    Greenlet& greenlet;
     std::size_t name = none, waiting_kind = none, saved = none, unsaved = none, version_after = none;
   };
 
@@ -56,7 +56,7 @@ class CoppiceReading {
   std::vector<Candidate> read_candidates(std::span<const Candidate> torn);
   void read_round(std::vector<Candidate>& candidates, std::vector<Candidate>& torn);
   void read_batch(std::span<const Candidate> batch, std::vector<Candidate>& torn);
-  Planned plan(const Candidate& candidate);
+  Planned plan(const Candidate& candidate, Greenlet& greenlet);
   void plan_stack(Planned& planned, const CoppiceThread* thread);
   void copy_running(Greenlet& greenlet, const CoppiceThread* thread);
   void finish(Planned& planned);

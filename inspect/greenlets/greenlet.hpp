@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "inspect/base/interned.hpp"
 #include "inspect/memory/slice_memory.hpp"
 #include "inspect/target/registers.hpp"
 
@@ -26,11 +27,11 @@ struct Waiting {
 
 /// One greenlet, with its stack bytes when it has any.
 struct Greenlet {
-  std::string id;        ///< our runtime: spawn number in decimal; CPython: the object's address in hex
-  Address address = 0;   ///< of the greenlet's control block
-  std::string name;      ///< empty when it has none
-  std::string type;      ///< "coppice::Greenlet", "gevent.Greenlet", ...
-  std::string provider;  ///< "coppice" or "cpython"
+  std::string id;       ///< our runtime: spawn number in decimal; CPython: the object's address in hex
+  Address address = 0;  ///< of the greenlet's control block
+  std::string name;     ///< empty when it has none
+  Interned type;        ///< "coppice::Greenlet", "gevent.Greenlet", ...
+  Interned provider;    ///< "coppice" or "cpython"
   State state = State::unstarted;
   bool main = false;
   std::optional<pid_t> tid;    ///< as the inspector sees it; empty when its thread has exited or is unknown

@@ -24,7 +24,9 @@ std::size_t RangeReader::add(Address address, std::uint64_t size) {
 std::size_t RangeReader::lay_out(std::vector<Extent>& extents) {
   order_.resize(ranges_.size());
   std::iota(order_.begin(), order_.end(), std::size_t{0});
-  std::ranges::sort(order_, {}, [this](std::size_t i) { return ranges_[i].address; });
+  if (!std::ranges::is_sorted(ranges_, {}, &Range::address)) {
+    std::ranges::sort(order_, {}, [this](std::size_t i) { return ranges_[i].address; });
+  }
 
   std::size_t used = 0;
   for (std::size_t at = 0; at < order_.size(); ++at) {

@@ -63,13 +63,25 @@ WalkRequest request_for(const Greenlet& greenlet) {
   return request;
 }
 
-/// Oldest switch first; those that never switched before them all, by id. One switch has one time: of its two
-/// greenlets the one that was switched to is the later one.
-bool earlier(const SnapshotGreenlet& a, const SnapshotGreenlet& b) {
-  const auto key = [](const Greenlet& greenlet) {
-    return std::pair(greenlet.last_switch, greenlet.state == State::running);
+/// All greenlets, oldest switch first; those that never switched before them all, by id. One switch has one
+/// time: of its two greenlets the one that was switched to is the later one.
+std::vector<Greenlet*> in_order(std::vector<ProviderReading>& parts) {
+  struct Keyed {
+    std::uint64_t last_switch;
+    bool runs;
+    Greenlet* greenlet;
   };
-  return key(a.greenlet) < key(b.greenlet);
+  std::vector<Keyed> keyed;
+  for (ProviderReading& part : parts) {
+    for (Greenlet& greenlet : part.greenlets) {
+      keyed.push_back({greenlet.last_switch, greenlet.state == State::running, &greenlet});
+    }
+  }
+  std::ranges::stable_sort(keyed, {}, [](const Keyed& key) { return std::pair(key.last_switch, key.runs); });
+  std::vector<Greenlet*> greenlets;
+  greenlets.reserve(keyed.size());
+  for (const Keyed& key : keyed) greenlets.push_back(key.greenlet);
+  return greenlets;
 }
 
 }  // namespace
@@ -177,18 +189,18 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
   }
   if (options.progress) options.progress("unwinding", 0, requests.size());
   const auto unwinding = Clock::now();
-  const std::vector<Walk> walks = unwinder.walk(*target, requests);
+  std::vector<Walk> walks = unwinder.walk(*target, requests);
   snapshot.stats.unwind_ns = ns_since(unwinding);
+  for (SnapshotGreenlet* entry : walked) entry->greenlet.stack = {};  // makes room for the frames
+  for (const Walk& walk : walks) snapshot.stats.frames += walk.frames.size();
 
   const auto symbolizing = Clock::now();
   if (options.progress && options.symbols) options.progress("naming frames", 0, walks.size());
-  FrameNamer namer(*target, options.symbols ? &symbolizer : nullptr);
-  namer.learn(walks);
+  auto frames = name_frames(*target, options.symbols ? &symbolizer : nullptr, walks);
   for (std::size_t i = 0; i < walks.size(); ++i) {
-    walked[i]->frames = namer.frames(walks[i]);
+    walked[i]->frames = std::move(frames[i]);
     walked[i]->end = walks[i].end;
     walked[i]->error = walks[i].error;
-    snapshot.stats.frames += walks[i].frames.size();
   }
   snapshot.stats.symbolize_ns = ns_since(symbolizing);
   if (options.symbols) std::ranges::move(symbolizer.take_warnings(), std::back_inserter(snapshot.warnings));
@@ -286,15 +298,17 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
     snapshot.stats.switches += part.switches;
     snapshot.stats.bytes_copied += part.bytes_copied;
     std::ranges::move(part.warnings, std::back_inserter(snapshot.warnings));
-    for (Greenlet& greenlet : part.greenlets) {
-      SnapshotGreenlet& entry = snapshot.greenlets.emplace_back();
-      entry.chosen = options.ids.empty() || chosen.contains(greenlet.address);
-      entry.error = greenlet.error;
-      entry.greenlet = std::move(greenlet);
-    }
   }
+  const std::vector<Greenlet*> greenlets = in_order(*parts);
+  snapshot.greenlets.reserve(greenlets.size());
+  for (Greenlet* greenlet : greenlets) {
+    SnapshotGreenlet& entry = snapshot.greenlets.emplace_back();
+    entry.chosen = options.ids.empty() || chosen.contains(greenlet->address);
+    entry.error = greenlet->error;
+    entry.greenlet = std::move(*greenlet);
+  }
+  parts->clear();
   snapshot.stats.read_ns = ns_since(reading);
-  std::ranges::stable_sort(snapshot.greenlets, earlier);
   if (options.frames) impl_->walk(snapshot, options);
   for (SnapshotGreenlet& entry : snapshot.greenlets) entry.greenlet.stack = {};
 

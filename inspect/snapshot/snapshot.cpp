@@ -8,7 +8,7 @@
 namespace coppice::inspect {
 
 std::string Frame::title() const {
-  if (!function.empty()) return function;
+  if (!function.empty()) return std::string(function);
   if (!module.empty() && offset) {
     return fmt::format("{}+{:#x}", module.substr(module.find_last_of('/') + 1), *offset);
   }

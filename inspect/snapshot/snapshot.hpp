@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "inspect/base/interned.hpp"
 #include "inspect/greenlets/greenlet.hpp"
 #include "inspect/unwind/walk.hpp"
 
@@ -19,11 +20,11 @@ struct Frame {
   Kind kind = Kind::native;
   Address pc = 0;  ///< raw
   Address sp = 0;
-  std::string module;  ///< path
-  std::string build_id;
+  Interned module;  ///< path
+  Interned build_id;
   std::optional<std::uint64_t> offset;  ///< pc as ELF virtual address of its module
-  std::string function;
-  std::string file;
+  Interned function;
+  Interned file;
   std::uint32_t line = 0;
   bool inlined = false;
   bool exact = false;              ///< pc is where execution stands, not a return address (not in JSON)

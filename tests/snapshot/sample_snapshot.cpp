@@ -3,15 +3,15 @@
 namespace coppice::inspect::testing {
 namespace {
 
-Frame frame(Address pc, Address sp, std::string function, std::string file = {}, std::uint32_t line = 0) {
+Frame frame(Address pc, Address sp, const char* function, const char* file = "", std::uint32_t line = 0) {
   Frame made;
   made.pc = pc;
   made.sp = sp;
   made.module = "/opt/demo/bin/server";
   made.build_id = "0123456789abcdef0123456789abcdef01234567";
   made.offset = pc - 0x555555554000;
-  made.function = std::move(function);
-  made.file = std::move(file);
+  made.function = function;
+  made.file = file;
   made.line = line;
   return made;
 }

@@ -52,9 +52,9 @@ TEST_CASE("every greenlet is in exactly one group") {
 TEST_CASE("a frame's title is the best that is known") {
   Frame frame = sample_snapshot().greenlets[2].frames[2];
   CHECK(frame.title() == "read_line(Connection&)");
-  frame.function.clear();
+  frame.function = "";
   CHECK(frame.title() == "server+0x2a10");
-  frame.module.clear();
+  frame.module = "";
   CHECK(frame.title() == "0x0000555555556a10");
 }
 

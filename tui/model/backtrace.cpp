@@ -8,7 +8,7 @@
 namespace coppice::tui {
 namespace {
 
-std::string base_name(const std::string& path) {
+std::string_view base_name(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
 
@@ -27,7 +27,7 @@ Line frame_line(const inspect::Frame& frame, std::size_t number, std::size_t num
   if (!frame.file.empty()) {
     line.add(" at ", Style::dim);
     // The name alone: paths are long, and gldump prints them.
-    const std::string file = base_name(frame.file);
+    const std::string file(base_name(frame.file));
     line.add(printable(frame.line > 0 ? fmt::format("{}:{}", file, frame.line) : file, charset),
              Style::source);
   } else if (!frame.function.empty() && !frame.module.empty()) {
