@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace coppice::inspect {
@@ -11,13 +12,13 @@ namespace {
 /// Ids are decimal: by length, then by digits. Greenlets are large, so they are moved once at most.
 void sort_by_id(std::vector<Greenlet>& greenlets) {
   const auto key = [](const Greenlet& greenlet) {
-    return std::pair(greenlet.id.size(), std::string_view(greenlet.id));
+    return std::tuple(greenlet.id.size(), std::string_view(greenlet.id), greenlet.address);
   };
   if (std::ranges::is_sorted(greenlets, {}, key)) return;
   std::vector<Greenlet*> order;
   order.reserve(greenlets.size());
   for (Greenlet& greenlet : greenlets) order.push_back(&greenlet);
-  std::ranges::stable_sort(order, {}, [key](const Greenlet* greenlet) { return key(*greenlet); });
+  std::ranges::sort(order, {}, [key](const Greenlet* greenlet) { return key(*greenlet); });
   std::vector<Greenlet> sorted;
   sorted.reserve(greenlets.size());
   for (Greenlet* greenlet : order) sorted.push_back(std::move(*greenlet));

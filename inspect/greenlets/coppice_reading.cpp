@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <iterator>
 #include <optional>
 
 #include "inspect/greenlets/resume.hpp"
@@ -140,19 +140,21 @@ void CoppiceReading::read_round(std::vector<Candidate>& candidates, std::vector<
   const auto runs = [](const Candidate& candidate) {
     return candidate.fields.state == COPPICE_STATE_RUNNING;
   };
-  const auto running = std::stable_partition(candidates.begin(), candidates.end(), std::not_fn(runs));
-  for (auto first = candidates.begin(); first != running;) {
+  std::vector<Candidate> running;
+  std::ranges::copy_if(candidates, std::back_inserter(running), runs);
+  std::erase_if(candidates, runs);
+  for (auto first = candidates.begin(); first != candidates.end();) {
     std::uint64_t bytes = 0;
     auto last = first;
     do {
       const GreenletSlot& fields = last->fields;
       const std::uint64_t stack = fields.stop > fields.start ? fields.stop - fields.start : 0;
       bytes += announced_per_greenlet + std::min(stack, limits_.stack);
-    } while (++last != running && bytes < limits_.batch);
+    } while (++last != candidates.end() && bytes < limits_.batch);
     read_batch({first, last}, torn);
     first = last;
   }
-  for (auto one = running; one != candidates.end(); ++one) read_batch({one, one + 1}, torn);
+  for (const Candidate& one : running) read_batch({&one, 1}, torn);
 }
 
 void CoppiceReading::read_batch(std::span<const Candidate> batch, std::vector<Candidate>& torn) {

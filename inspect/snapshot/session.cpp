@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -69,15 +70,17 @@ std::vector<Greenlet*> in_order(std::vector<ProviderReading>& parts) {
   struct Keyed {
     std::uint64_t last_switch;
     bool runs;
+    std::size_t place;  // decides between equals
     Greenlet* greenlet;
   };
   std::vector<Keyed> keyed;
   for (ProviderReading& part : parts) {
     for (Greenlet& greenlet : part.greenlets) {
-      keyed.push_back({greenlet.last_switch, greenlet.state == State::running, &greenlet});
+      keyed.push_back({greenlet.last_switch, greenlet.state == State::running, keyed.size(), &greenlet});
     }
   }
-  std::ranges::stable_sort(keyed, {}, [](const Keyed& key) { return std::pair(key.last_switch, key.runs); });
+  std::ranges::sort(keyed, {},
+                    [](const Keyed& key) { return std::tuple(key.last_switch, key.runs, key.place); });
   std::vector<Greenlet*> greenlets;
   greenlets.reserve(keyed.size());
   for (const Keyed& key : keyed) greenlets.push_back(key.greenlet);

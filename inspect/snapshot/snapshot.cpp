@@ -52,9 +52,9 @@ std::vector<Group> group_equal_stacks(const Snapshot& snapshot) {
       groups.push_back({{i}});
     }
   }
-  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
-    return a.members.size() >
-           b.members.size();  // made in the order of their first members, which breaks ties
+  std::ranges::sort(groups, [](const Group& a, const Group& b) {
+    if (a.members.size() != b.members.size()) return a.members.size() > b.members.size();
+    return a.members.front() < b.members.front();
   });
   return groups;
 }
