@@ -55,6 +55,7 @@ class Process:
         while time.monotonic() < end:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid == self.pid:
+                self.drain()
                 return os.waitstatus_to_exitcode(status)
             if self.master >= 0 and select.select([self.master], [], [], 0.02)[0]:
                 try:
@@ -63,6 +64,14 @@ class Process:
                     time.sleep(0.02)
         os.kill(self.pid, signal.SIGKILL)
         raise AssertionError("the program does not end")
+
+    def drain(self):
+        """Reads what an ended program has left in the terminal."""
+        while self.master >= 0 and select.select([self.master], [], [], 0)[0]:
+            try:
+                self.output += os.read(self.master, 65536)
+            except OSError:  # all of it has been read
+                return
 
     def close(self):
         os.close(self.master)
