@@ -53,7 +53,7 @@ class JsonWriter {
   /// Hands everything written so far to the sink. False: the reader has gone.
   bool flush();
   /// Hands it over only when much has gathered.
-  bool flush_if_large() { return buffer_.size() < 64 * 1024 || flush(); }
+  bool flush_if_large() { return buffer_.size() < 65'536 || flush(); }
 
  private:
   void open(char bracket);

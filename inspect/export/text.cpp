@@ -49,7 +49,7 @@ bool write_stack(const SnapshotGreenlet& greenlet, const TextStyle& style, const
 
 std::string describe(const Error& error) {
   const std::string hex = fmt::format("{:x}", error.address);
-  const std::string message = printable(error.message.empty() ? name(error.code) : error.message);
+  std::string message = printable(error.message.empty() ? name(error.code) : error.message);
   if (error.address == 0 || message.find(hex) != std::string::npos) return message;
   return fmt::format("{} at 0x{}", message, hex);
 }

@@ -103,7 +103,7 @@ std::vector<CoppiceReading::Candidate> CoppiceReading::find_candidates(const Poo
   for (std::size_t i = 0; i < slots.slots(); ++i) {
     Candidate candidate{i, versions.word(i, layout.version),
                         decode(layout, slots.address(i), slots.bytes(i))};
-    if (candidate.fields.state != COPPICE_STATE_FREE) candidates.push_back(std::move(candidate));
+    if (candidate.fields.state != COPPICE_STATE_FREE) candidates.push_back(candidate);
   }
   return candidates;
 }
@@ -129,7 +129,7 @@ std::vector<CoppiceReading::Candidate> CoppiceReading::read_candidates(std::span
       candidate.fields = decode(layout, candidate.fields.address, ranges_.bytes(i));
       if (candidate.fields.state == COPPICE_STATE_FREE) continue;
     }
-    again.push_back(std::move(candidate));
+    again.push_back(candidate);
   }
   return again;
 }
@@ -309,7 +309,7 @@ void CoppiceReading::copy_running(Greenlet& greenlet, const CoppiceThread* threa
 void CoppiceReading::finish(Planned& planned) {
   Greenlet& greenlet = planned.greenlet;
   if (planned.name != Planned::none) greenlet.name = text_until_nul(ranges_.bytes(planned.name));
-  if (planned.waiting_kind != Planned::none) {
+  if (planned.waiting_kind != Planned::none && greenlet.waiting) {
     greenlet.waiting->kind = text_until_nul(ranges_.bytes(planned.waiting_kind));
   }
   if (planned.saved != Planned::none) {

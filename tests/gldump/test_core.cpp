@@ -18,7 +18,7 @@ json essence(const json& document) {
     for (const json& frame : greenlet["frames"]) {
       frames.push_back({frame["offset"], frame["function"], frame["line"], frame["inlined"]});
     }
-    const json name = greenlet["name"];
+    const json& name = greenlet["name"];
     if (!name.is_string() || name == "worker") continue;  // main: running; and names that are not unique
     all[name.get<std::string>()] = {greenlet["state"], greenlet["end"], greenlet["waiting"], frames};
   }

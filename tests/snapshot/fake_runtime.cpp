@@ -179,7 +179,7 @@ FakeRuntime::FakeRuntime(const std::vector<FakeGreenlet>& greenlets) : fields(de
   target.threads_ = {{4242, 77, "fake", false}};
   ThreadRegisters registers;
   registers.registers.set(x86_64::rip, 0x401500);
-  registers.registers.set(x86_64::rsp, stack_low + 0x8000);
+  registers.registers.set(x86_64::rsp, stack_low + 0x1000);
   target.registers_[4242] = registers;
 }
 

@@ -36,7 +36,7 @@ class FakeRuntime {
   static constexpr Address chunk_list = 0x500000, thread_list = 0x500800, thread_slot = 0x501000,
                            chunks = 0x510000;
   static constexpr Address heap = 0x600000, names = 0x700000;
-  static constexpr Address stack_low = 0x7ff0000, stack_high = 0x8000000;
+  static constexpr Address stack_low = 0x7ffc000, stack_high = 0x8000000;
   static constexpr Address resume_pc = 0x401234;
   static constexpr std::uint32_t slot_size = 192, slots_per_chunk = 2;
   static constexpr Address heap_step = 0x3000, names_step = 0x200;

@@ -61,7 +61,7 @@ TEST_CASE("every kind of greenlet is read") {
   CHECK_FALSE(main.parent);
   CHECK(main.slice.stop == FakeRuntime::stack_high);
   CHECK(main.registers.pc() == 0x401500);
-  CHECK(main.slice.start == FakeRuntime::stack_low + 0x8000 - 128);
+  CHECK(main.slice.start == FakeRuntime::stack_low + 0x1000 - 128);
   CHECK(main.stack.size() == main.slice.stop - main.slice.start);
   CHECK(main.last_switch_unix_ns == 1'700'000'000'000'002'000);
 
