@@ -103,7 +103,9 @@ void check_greenlet(const Greenlet& greenlet) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input({data, size});
-  FakeRuntime runtime(one_of_each());
+  static const FakeRuntime pristine(one_of_each());
+  FakeRuntime runtime = pristine;
+  runtime.target.memory_ = &runtime.memory;
   if (input.take<std::uint8_t>() % 2 != 0) runtime.target.kind_ = Target::Kind::core;
   for (int changes = 0; changes < 32 && !input.empty(); ++changes) change(runtime, input);
   auto provider = find_coppice(runtime.target, limits());
