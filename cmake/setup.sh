@@ -10,7 +10,7 @@ deps=$top/build/deps
 
 build_packages=(g++ cmake ninja-build pkg-config libunwind-19-dev libdw-dev libelf-dev libncurses-dev libseccomp-dev
   libcli11-dev libfmt-dev nlohmann-json3-dev scdoc)
-test_packages=(catch2 libbenchmark-dev libboost-context-dev gdb gdbserver dwz tmux python3 python3-pyte elfutils binutils dwz clang-19)
+test_packages=(catch2 libbenchmark-dev libboost-context-dev gdb gdbserver tmux python3 python3-pyte elfutils binutils dwz clang-19)
 ci_packages=(git clang-format-19 clang-tidy-19 libclang-rt-19-dev lld-19 debootstrap)
 
 case "${1:-}" in

@@ -54,8 +54,8 @@ std::vector<ExpectedFrame> backtrace_by_libgcc() {
   return frames;
 }
 
-// [[gnu::no_sanitize]]: copies redzones of other frames too.
-[[gnu::no_sanitize("address")]] void copy_stack(Capture& capture) {
+// Not sanitized, since it copies redzones of other frames too. (As an attribute that both compilers know.)
+__attribute__((no_sanitize("address"))) void copy_stack(Capture& capture) {
   // With the red zone: in an epilogue CFI still refers to slots that were just popped.
   constexpr std::uint64_t red_zone = 128;
   capture.stack_start = capture.registers.sp() - red_zone;
