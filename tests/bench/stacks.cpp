@@ -78,9 +78,9 @@ constexpr auto all_frames = make_frames(std::make_index_sequence<kinds>());
 ucontext_t caller;
 ucontext_t thread;
 
-// The base lies in this frame, which is the outermost one of every stack.
+// The outermost frame of every stack: its CFA is the base.
 [[gnu::noinline]] void run_all() {
-  base = reinterpret_cast<Address>(__builtin_frame_address(0));
+  base = reinterpret_cast<Address>(__builtin_dwarf_cfa());
   while (stacks.size() < stacks.capacity()) {
     constexpr std::size_t own_frames = 2;  // copy_here and run_all
     call_next(frames_wanted - own_frames);
