@@ -25,6 +25,15 @@ struct Waiting {
   std::uint64_t value = 0;
 };
 
+/// Where the Python stack of a greenlet of CPython begins. A running greenlet has none of these: its frames
+/// begin at its thread's PyThreadState.
+struct PythonPosition {
+  Address top_frame = 0;      ///< PyFrameObject of its innermost frame; 0: no Python frame
+  Address current_frame = 0;  ///< CPython 3.11 and newer: the _PyInterpreterFrame it continues in
+  Address previous_frame =
+      0;  ///< greenlet 3.0.0 to 3.0.2 on CPython 3.12: what the top frame's `previous` was
+};
+
 /// One greenlet, with its stack bytes when it has any.
 struct Greenlet {
   std::string id;       ///< our runtime: spawn number in decimal; CPython: the object's address in hex
@@ -46,6 +55,7 @@ struct Greenlet {
   Registers registers;           ///< the resume context, or the running thread's registers
   bool exact_pc = false;
   std::optional<Error> error;  ///< why the stack or some fields are missing (torn, unreadable, not stopped)
+  std::optional<PythonPosition> python;  ///< CPython only
 
   // Our runtime only; empty where a provider does not know.
   Address spawn_pc = 0;                ///< return address of the spawn call; 0 unknown
