@@ -41,7 +41,14 @@ class Registers {
     values_[dwarf_number] = value;
     known_ |= 1U << dwarf_number;
   }
-  void forget(unsigned dwarf_number) noexcept { known_ &= ~(1U << dwarf_number); }
+  void forget(unsigned dwarf_number) noexcept {
+    values_[dwarf_number] = 0;
+    known_ &= ~(1U << dwarf_number);
+  }
+
+  /// All of them by number; what is not known is 0. And which are known, as bits.
+  const std::array<std::uint64_t, x86_64::register_count>& values() const noexcept { return values_; }
+  std::uint32_t known_mask() const noexcept { return known_; }
 
   Address pc() const noexcept { return values_[x86_64::rip]; }
   Address sp() const noexcept { return values_[x86_64::rsp]; }

@@ -10,6 +10,7 @@ namespace coppice::inspect::machine {
 
 inline constexpr unsigned register_count = x86_64::register_count;
 inline constexpr unsigned sp = x86_64::rsp;
+inline constexpr unsigned fp = x86_64::rbp;  ///< besides sp the only register that ordinary frames hang on
 inline constexpr unsigned ra = x86_64::rip;  ///< the psABI's return address column
 
 /// Registers a function must hand back as it got them (psABI, figure 3.4). The others are unknown in a

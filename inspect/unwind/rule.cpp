@@ -8,24 +8,20 @@ void prepare(Rule& rule) noexcept {
   constexpr int deepest = 255;
   rule.depth = 0;
   rule.return_slot = 0;
-  rule.slots = {};
-  const bool plain = rule.usable() && rule.cfa == Rule::Cfa::register_plus && rule.signal_frame == 0;
+  rule.frame_slot = 0;
+  const bool plain = rule.usable() && rule.cfa == Rule::Cfa::register_plus && rule.signal_frame == 0 &&
+                     (rule.cfa_register == machine::sp || rule.cfa_register == machine::fp);
   if (!plain || (rule.changed & ~(machine::callee_saved | 1U << machine::ra)) != 0) return;
-  int depth = 0;
   for (unsigned number = 0; number < machine::register_count; ++number) {
     if ((rule.changed >> number & 1) == 0) continue;
     const Place place = rule.places[number];
     if (place.kind() != Place::Kind::at_cfa || place.n() >= 0 || place.n() < -deepest) return;
-    depth = std::max(depth, -place.n());
   }
   if ((rule.changed >> machine::ra & 1) == 0) return;
   rule.return_slot = static_cast<std::uint8_t>(-rule.places[machine::ra].n());
-  for (std::size_t i = 0; i < rule.slots.size(); ++i) {
-    const unsigned number = machine::callee_saved_registers[i];
-    const bool saved = (rule.changed >> number & 1) != 0;
-    rule.slots[i] = saved ? static_cast<std::uint8_t>(-rule.places[number].n()) : rule.return_slot;
-  }
-  rule.depth = static_cast<std::uint8_t>(depth);
+  const bool saved = (rule.changed >> machine::fp & 1) != 0;
+  rule.frame_slot = saved ? static_cast<std::uint8_t>(-rule.places[machine::fp].n()) : rule.return_slot;
+  rule.depth = std::max(rule.return_slot, rule.frame_slot);
 }
 
 bool is_sound(const Rule& rule) noexcept {

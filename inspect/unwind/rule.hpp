@@ -81,12 +81,13 @@ struct alignas(64) Rule {
   std::array<Place, machine::register_count> places{};
 
   /// What nearly all rules are, told so that a walk need not ask place by place: `depth` > 0 means that the
-  /// rule is register_plus, of no signal frame, and that whatever it changes are callee-saved registers and
-  /// the return address, at_cfa, none deeper than `depth` words below the CFA. `slots` has their depths, by
-  /// machine::callee_saved_registers; any readable one for those that stay the same. Set by `prepare`.
+  /// rule is register_plus from sp or fp, of no signal frame, and that whatever it changes are callee-saved
+  /// registers and the return address, at_cfa. The return address is `return_slot` words below the CFA, fp
+  /// (if it changes; else any readable word) `frame_slot` words, and neither deeper than `depth`. Set by
+  /// `prepare`.
   std::uint8_t depth = 0;
   std::uint8_t return_slot = 0;
-  std::array<std::uint8_t, machine::callee_saved_registers.size()> slots{};
+  std::uint8_t frame_slot = 0;
 
   bool usable() const noexcept { return status == Status::usable; }
   void place(unsigned register_number, Place where) noexcept {

@@ -35,6 +35,8 @@ std::vector<ModulePlace> places_of(std::span<const Module> modules) {
 
 // A walk that waits for a rule.
 struct Paused {
+  Paused(std::size_t request, const Walker& begun) : index(request), walker(begun) {}
+
   std::size_t index;
   Walker walker;
 };
@@ -129,9 +131,9 @@ std::optional<Error> Unwinder::Impl::learn(const Target& target, std::span<const
   return std::nullopt;
 }
 
-// Takes walks from `next` (until it has none) as far as what is known leads; returns those that wait for a
-// rule. Several go on in turn, each asking the memory for its next words and leaving the time it takes to the
-// others: stacks that lie cold cost little more than warm ones.
+// Takes walks from `next` (which puts one there, until it has none) as far as what is known leads; returns
+// those that wait for a rule. Several go on in turn, each asking the memory for its next words and leaving
+// the time it takes to the others: stacks that lie cold cost little more than warm ones.
 template <class Next>
 std::vector<Paused> Unwinder::Impl::walk_by_known_rules(Next next, std::vector<Walk>& walks) {
   struct Lane {
@@ -143,7 +145,8 @@ std::vector<Paused> Unwinder::Impl::walk_by_known_rules(Next next, std::vector<W
   std::vector<Paused> paused;
   std::size_t busy = 0;
   auto load = [&](Lane& lane) {
-    lane.on = next();
+    lane.on.reset();
+    next(lane.on);
     if (!lane.on) return;
     const std::vector<RawFrame>& before = walks[lane.on->index].frames;
     lane.frames.assign(before.begin(), before.end());
@@ -187,10 +190,11 @@ std::vector<Walk> Unwinder::walk(const Target& target, std::span<const WalkReque
   std::vector<Walk> walks(requests.size());
   std::size_t begun = 0;
   std::vector<Paused> paused = impl.walk_by_known_rules(
-      [&]() -> std::optional<Paused> {
-        if (begun == requests.size()) return std::nullopt;
-        const std::size_t index = begun++;
-        return Paused{index, Walker(requests[index], impl.options.max_frames)};
+      [&](std::optional<Paused>& walk) {
+        if (begun == requests.size()) return;
+        walk.emplace(begun, Walker(requests[begun], impl.options.max_frames));
+        ++begun;
+        if (begun < requests.size()) __builtin_prefetch(&requests[begun].stack);
       },
       walks);
   std::uint64_t misses = 0;
@@ -206,7 +210,10 @@ std::vector<Walk> Unwinder::walk(const Target& target, std::span<const WalkReque
     const std::vector<Paused> resumed = std::exchange(paused, {});
     std::size_t taken = 0;
     paused = impl.walk_by_known_rules(
-        [&] { return taken < resumed.size() ? std::optional(resumed[taken++]) : std::nullopt; }, walks);
+        [&](std::optional<Paused>& walk) {
+          if (taken < resumed.size()) walk = resumed[taken++];
+        },
+        walks);
   }
   std::uint64_t frames = 0;
   for (const Walk& walk : walks) frames += walk.frames.size();

@@ -21,14 +21,11 @@ Walker::Walker(const WalkRequest& request, std::size_t max_frames) noexcept
       start_(request.stack_start),
       limit_(std::min(request.stack_start + request.stack.size(), request.stack_stop)),
       stop_(request.stack_stop),
+      values_(request.registers.values()),
+      known_(request.registers.known_mask()),
       exact_(request.exact_pc),
       max_frames_(max_frames) {
   if (limit_ < start_ || request.stack.size() > ~request.stack_start) limit_ = start_;
-  for (unsigned i = 0; i < machine::register_count; ++i) {
-    if (!request.registers.known(i)) continue;
-    values_[i] = request.registers.get(i);
-    known_ |= 1U << i;
-  }
 }
 
 bool Walker::finish(End end) {
@@ -71,47 +68,61 @@ bool Walker::start() {
   return true;
 }
 
-// What `apply` does, for a plain rule whose slots all lie where they may be read. Without branches on the
-// rule, since which registers a function saves cannot be predicted. False: nothing was done.
+// What `apply` does, for a plain rule whose slots lie where they may be read; but of the callee-saved
+// registers only fp is followed: hardly any frame asks for the others, and `recover` finds them when one
+// does. Without branches on the rule, since which registers a function saves cannot be predicted. False:
+// nothing was done.
 inline bool Walker::apply_plain(const Rule& rule, RawFrame& frame) noexcept {
   const Address cfa = values_[rule.cfa_register] + static_cast<std::uint64_t>(std::int64_t{rule.offset});
   const bool fits = rule.depth != 0 && known(rule.cfa_register) && cfa > values_[machine::sp] &&
                     cfa < stop_ && cfa <= limit_ && cfa >= start_ && cfa - start_ >= rule.depth * word;
   if (!fits) return false;
   const std::byte* const top = bytes_ + (cfa - start_);
-  std::uint64_t return_address = 0;
+  std::uint64_t return_address = 0, saved = 0;
   std::memcpy(&return_address, top - rule.return_slot * word, word);
   if (return_address == 0) return false;
-  for (std::size_t i = 0; i < rule.slots.size(); ++i) {
-    const unsigned number = machine::callee_saved_registers[i];
-    std::uint64_t saved = 0;
-    std::memcpy(&saved, top - rule.slots[i] * word, word);
-    const std::uint64_t use = 0 - std::uint64_t{rule.changed >> number & 1};
-    values_[number] = (saved & use) | (values_[number] & ~use);
-  }
+  std::memcpy(&saved, top - rule.frame_slot * word, word);
+  const std::uint64_t use = 0 - std::uint64_t{rule.changed >> machine::fp & 1};
+  values_[machine::fp] = (saved & use) | (values_[machine::fp] & ~use);
   frame.cfa = cfa;
   values_[machine::sp] = cfa;
   values_[machine::ra] = return_address;
-  known_ = (known_ & machine::callee_saved) | rule.changed | 1U << machine::sp;
+  known_ = (known_ & machine::callee_saved) | (rule.changed & 1U << machine::fp) | 1U << machine::sp |
+           1U << machine::ra;
   exact_ = false;
   return true;
 }
 
-// Appends the frame that the registers now describe.
-bool Walker::arrive(const RuleCache& rules, std::vector<RawFrame>& frames) {
-  if (frames.size() >= max_frames_) {
-    return finish(End::truncated, ErrorCode::too_deep, values_[machine::ra],
-                  "the limit of frames was reached");
+// Brings the registers that plain steps did not follow up to date: each has the value that the last frame to
+// save it has on the stack. `frames` ends with the frame the walk stands at.
+void Walker::recover(const RuleCache& rules, std::span<const RawFrame> frames) {
+  std::uint32_t wanted = machine::callee_saved & ~(1U << machine::fp);
+  for (std::size_t i = frames.size() - 1; i-- > recovered_ && wanted != 0;) {
+    const Rule& rule = *rules.find({frames[i].pc, frames[i].exact});  // there: this walk has used it
+    for (std::uint32_t left = rule.changed & wanted; left != 0; left &= left - 1) {
+      const auto number = static_cast<unsigned>(std::countr_zero(left));
+      const std::uint64_t distance = word * static_cast<std::uint64_t>(std::int64_t{rule.places[number].n()});
+      const bool readable = read(frames[i].cfa + distance, values_[number]);
+      known_ = (known_ & ~(1U << number)) | std::uint32_t{readable} << number;
+    }
+    wanted &= ~rule.changed;
   }
+  recovered_ = frames.size();
+}
+
+[[gnu::cold]] bool Walker::too_deep() {
+  return finish(End::truncated, ErrorCode::too_deep, values_[machine::ra], "the limit of frames was reached");
+}
+
+// Appends the frame that the registers now describe.
+inline bool Walker::arrive(const RuleCache& rules, std::vector<RawFrame>& frames) {
+  if (frames.size() >= max_frames_) return too_deep();
   frames.push_back({.pc = values_[machine::ra], .sp = values_[machine::sp], .exact = exact_});
   rule_ = rules.find(at());
   if (rule_ != nullptr && rule_->cfa == Rule::Cfa::register_plus) {
-    // The return address, and up to six registers below it: two cache lines at most.
-    constexpr std::uint64_t saved = 7 * word;
-    const Address cfa =
-        values_[rule_->cfa_register] + static_cast<std::uint64_t>(std::int64_t{rule_->offset});
-    if (cfa - saved - start_ < limit_ - start_) __builtin_prefetch(bytes_ + (cfa - saved - start_));
-    if (cfa - word - start_ < limit_ - start_) __builtin_prefetch(bytes_ + (cfa - word - start_));
+    const Address slots = values_[rule_->cfa_register] +
+                          static_cast<std::uint64_t>(std::int64_t{rule_->offset}) - rule_->depth * word;
+    if (slots - start_ < limit_ - start_) __builtin_prefetch(bytes_ + (slots - start_));
   }
   return true;
 }
@@ -121,7 +132,7 @@ Walker::Step Walker::step(const RuleCache& rules, std::vector<RawFrame>& frames)
   if (frames.empty()) return start() && arrive(rules, frames) ? Step::moved : Step::ended;
   if (rule_ == nullptr) rule_ = rules.find(at());
   if (rule_ == nullptr) return Step::missing;
-  if (!apply_plain(*rule_, frames.back()) && !apply(*rule_, frames.back())) return Step::ended;
+  if (!apply_plain(*rule_, frames.back()) && !apply(*rule_, rules, frames)) return Step::ended;
   if (!arrive(rules, frames)) return Step::ended;
   return Step::moved;
 }
@@ -191,7 +202,8 @@ inline std::optional<std::uint64_t> Walker::value_of(Place place, Address cfa, s
 }
 
 // Turns the registers of a frame into its caller's. False: the walk has ended.
-bool Walker::apply(const Rule& rule, RawFrame& frame) {
+bool Walker::apply(const Rule& rule, const RuleCache& rules, std::vector<RawFrame>& frames) {
+  RawFrame& frame = frames.back();
   if (!rule.usable()) {
     error_ = unusable(rule, frame.pc);
     return finish(error_->code == ErrorCode::bad_unwind_info ? End::error : End::truncated);
@@ -199,6 +211,7 @@ bool Walker::apply(const Rule& rule, RawFrame& frame) {
   frame.signal_trampoline = rule.signal_frame != 0;
   const Place ra_place = rule.places[machine::ra];
   if (ra_place.kind() == Place::Kind::undefined) return finish(End::base);
+  if (rule.depth == 0) recover(rules, frames);
   Address cfa = 0;
   if (!find_cfa(rule, cfa)) return false;
   frame.cfa = cfa;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "inspect/unwind/rule_cache.hpp"
@@ -50,7 +51,8 @@ class Walker {
   bool arrive(const RuleCache& rules, std::vector<RawFrame>& frames);
   bool read(Address address, std::uint64_t& value) const noexcept;
   bool apply_plain(const Rule& rule, RawFrame& frame) noexcept;
-  bool apply(const Rule& rule, RawFrame& frame);
+  void recover(const RuleCache& rules, std::span<const RawFrame> frames);
+  bool apply(const Rule& rule, const RuleCache& rules, std::vector<RawFrame>& frames);
   bool find_cfa(const Rule& rule, Address& cfa);
   bool accept_cfa(const Rule& rule, Address cfa);
   std::optional<std::uint64_t> value_of(Place place, Address cfa, std::uint64_t base, bool base_known,
@@ -58,6 +60,7 @@ class Walker {
   bool finish(End end);
   bool finish(End end, ErrorCode code, Address address, std::string message);
   bool unreadable(Address address);
+  bool too_deep();
   bool known(unsigned register_number) const noexcept { return (known_ >> register_number & 1) != 0; }
 
   const std::byte* bytes_;
@@ -67,6 +70,7 @@ class Walker {
   std::array<std::uint64_t, machine::register_count> values_{};
   std::uint32_t known_ = 0;
   unsigned backward_signals_ = 0;
+  std::size_t recovered_ = 0;  // frames below this number have given all their registers
   bool exact_;
   const Rule* rule_ = nullptr;  // of the last frame; null: not known when it was looked for
   std::size_t max_frames_;
