@@ -101,7 +101,9 @@ std::optional<Line> GreenletView::message() const {
     line.add(": " + std::to_string(list_.shown()) + " of " +
              std::to_string(sample_->snapshot.greenlets.size()));
   } else if (sample_->snapshot.greenlets.empty()) {
-    line = {"This process has no greenlets at present.", Style::warning};
+    std::string sentence = why_empty(sample_->snapshot) + ".";
+    sentence.front() = 'T';
+    line = {printable(sentence, charset_), Style::warning};
   } else if (!sample_->snapshot.warnings.empty()) {
     const auto& warnings = sample_->snapshot.warnings;
     line.add("Warning: ", Style::warning).add(printable(warnings.front(), charset_));

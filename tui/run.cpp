@@ -32,7 +32,7 @@ ExitStatus print_process(SnapshotSource& source, const RunOptions& options) {
     return exit_incomplete;
   }
   if (snapshot.greenlets.empty()) {
-    fmt::print(stderr, "gltop: process {} has no greenlets\n", snapshot.target.pid);
+    fmt::print(stderr, "gltop: {}\n", printable(why_empty(snapshot), locale_charset()));
   }
   return snapshot.stats.incomplete > 0 ? exit_incomplete : exit_done;
 }

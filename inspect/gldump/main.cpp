@@ -72,7 +72,7 @@ int run(const Options& options) {
   if (!snapshot.ok()) return fail(snapshot.error());
 
   for (const std::string& warning : snapshot->warnings) say("warning: " + warning);
-  if (snapshot->greenlets.empty()) say("note: there are no greenlets in " + session.target().executable());
+  if (snapshot->greenlets.empty()) say("note: " + why_empty(*snapshot));
   std::erase_if(snapshot->greenlets, [](const SnapshotGreenlet& greenlet) { return !greenlet.chosen; });
 
   Output output;

@@ -237,31 +237,6 @@ std::vector<SnapshotThread> threads_of(const Target& target, std::span<const Sna
   return threads;
 }
 
-void count(Snapshot& snapshot) {
-  SnapshotStats& stats = snapshot.stats;
-  stats.greenlets = snapshot.greenlets.size();
-  for (const SnapshotGreenlet& entry : snapshot.greenlets) {
-    switch (entry.greenlet.state) {
-      case State::unstarted:
-        ++stats.unstarted;
-        break;
-      case State::finished:
-        ++stats.finished;
-        break;
-      case State::running:
-        ++stats.running;
-        break;
-      case State::suspended:
-        ++stats.suspended;
-        break;
-      case State::orphaned:
-        ++stats.orphaned;
-        break;
-    }
-    if (entry.end == End::truncated || entry.end == End::error) ++stats.incomplete;
-  }
-}
-
 }  // namespace
 
 Session::Session(std::unique_ptr<Target> target) : impl_(std::make_unique<Impl>(std::move(target))) {}
@@ -282,6 +257,7 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   if (auto done = impl_->target->refresh(); !done.ok()) return std::move(done).error();
   if (auto done = impl_->find_providers_again(); !done.ok()) return std::move(done).error();
   impl_->describe_target(snapshot);
+  for (const auto& provider : impl_->providers) snapshot.providers.emplace_back(provider->name());
 
   if (options.progress) options.progress("reading greenlets", 0, 0);
   std::unordered_set<Address> chosen;
@@ -321,7 +297,7 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
     snapshot.warnings.push_back("the process exited while it was read; what could be read is shown");
   }
   snapshot.threads = threads_of(*impl_->target, snapshot.greenlets);
-  count(snapshot);
+  count_states(snapshot);
   return snapshot;
 }
 

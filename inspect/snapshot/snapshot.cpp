@@ -35,6 +35,40 @@ bool equal_stacks(const SnapshotGreenlet& a, const SnapshotGreenlet& b) {
 
 }  // namespace
 
+void count_states(Snapshot& snapshot) {
+  SnapshotStats& stats = snapshot.stats;
+  stats.unstarted = stats.finished = stats.running = stats.suspended = stats.orphaned = stats.incomplete = 0;
+  stats.greenlets = snapshot.greenlets.size();
+  for (const SnapshotGreenlet& entry : snapshot.greenlets) {
+    switch (entry.greenlet.state) {
+      case State::unstarted:
+        ++stats.unstarted;
+        break;
+      case State::finished:
+        ++stats.finished;
+        break;
+      case State::running:
+        ++stats.running;
+        break;
+      case State::suspended:
+        ++stats.suspended;
+        break;
+      case State::orphaned:
+        ++stats.orphaned;
+        break;
+    }
+    if (entry.end == End::truncated || entry.end == End::error) ++stats.incomplete;
+  }
+}
+
+std::string why_empty(const Snapshot& snapshot) {
+  const std::string program =
+      snapshot.target.executable.empty() ? "this program" : snapshot.target.executable;
+  if (!snapshot.providers.empty()) return "there are no greenlets in " + program + " at present";
+  return "there are no greenlets in " + program +
+         ": it has loaded neither libcoppice nor Python's greenlet extension";
+}
+
 std::vector<Group> group_equal_stacks(const Snapshot& snapshot) {
   std::vector<Group> groups;
   std::unordered_multimap<std::uint64_t, std::size_t> group_of_hash;

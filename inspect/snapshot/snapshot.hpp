@@ -73,12 +73,20 @@ struct SnapshotStats {
 
 struct Snapshot {
   SnapshotTarget target;
+  std::vector<std::string>
+      providers;  ///< whose greenlets were looked for: "coppice", "cpython" (not in JSON)
   std::vector<SnapshotThread> threads;
   std::vector<SnapshotGreenlet> greenlets;  ///< newest switch last
   SnapshotStats stats;
   std::vector<std::string> warnings;
   bool target_died = false;  ///< midway: what was read is here
 };
+
+/// Sets the counts of greenlets by state, and of incomplete stacks, from the greenlets.
+void count_states(Snapshot& snapshot);
+
+/// Why a snapshot without greenlets has none: a sentence for a person, without a full stop.
+std::string why_empty(const Snapshot& snapshot);
 
 /// Equal stacks, merged.
 struct Group {

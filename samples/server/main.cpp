@@ -1,11 +1,12 @@
 // coppice-sample-server: an HTTP server with a greenlet for every connection, and its own load.
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -23,14 +24,6 @@ namespace {
 
 using namespace sample;
 
-constexpr char usage[] =
-    "Usage: coppice-sample-server [--connections N] [--seconds S] [--port P]\n"
-    "An HTTP server on 127.0.0.1 with a greenlet for every connection, and a process that plays its "
-    "clients.\n"
-    "  --connections N  how many clients to play (2000; 0: none)\n"
-    "  --seconds S      when to end (600; 0: not before a signal)\n"
-    "  --port P         where to listen (a free port)\n";
-
 struct Options {
   unsigned connections = 2'000;
   unsigned seconds = 600;
@@ -42,43 +35,24 @@ struct Options {
   std::exit(1);
 }
 
-unsigned number(const char* text, unsigned highest) {
-  char* end = nullptr;
-  const unsigned long value = std::strtoul(text, &end, 10);
-  if (end != text && *end == '\0' && *text != '-' && value <= highest) return static_cast<unsigned>(value);
-  std::fprintf(stderr, "coppice-sample-server: %s is not a number from 0 to %u\n", text, highest);
-  std::exit(2);
-}
-
+/// Exits after --help, and with 2 on wrong usage.
 Options parse(int argc, char** argv) {
-  static const option long_options[] = {{"connections", required_argument, nullptr, 'c'},
-                                        {"seconds", required_argument, nullptr, 's'},
-                                        {"port", required_argument, nullptr, 'p'},
-                                        {"help", no_argument, nullptr, 'h'},
-                                        {}};
   Options options;
-  for (int c = 0; (c = ::getopt_long(argc, argv, "", long_options, nullptr)) != -1;) {
-    switch (c) {
-      case 'c':
-        options.connections = number(optarg, 25'000);
-        break;  // of the ephemeral ports there are 28,000
-      case 's':
-        options.seconds = number(optarg, 1'000'000);
-        break;
-      case 'p':
-        options.port = static_cast<std::uint16_t>(number(optarg, 65'535));
-        break;
-      case 'h':
-        std::fputs(usage, stdout);
-        std::exit(0);
-      default:
-        std::fputs(usage, stderr);
-        std::exit(2);
-    }
-  }
-  if (optind != argc) {
-    std::fputs(usage, stderr);
-    std::exit(2);
+  CLI::App app(
+      "An HTTP server on 127.0.0.1 with a greenlet for every connection, and a process that plays its "
+      "clients.",
+      "coppice-sample-server");
+  app.add_option("--connections", options.connections, "How many clients to play (0: none)")
+      ->check(CLI::Range(0U, 25'000U))  // of the ephemeral ports there are 28,000
+      ->capture_default_str();
+  app.add_option("--seconds", options.seconds, "When to end (0: not before a signal)")
+      ->check(CLI::Range(0U, 1'000'000U))
+      ->capture_default_str();
+  app.add_option("--port", options.port, "Where to listen (0: a free port)")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& ending) {
+    std::exit(app.exit(ending) == 0 ? 0 : 2);
   }
   return options;
 }

@@ -67,6 +67,7 @@ TEST_CASE("a process without greenlets is no failure") {
     CHECK(text.status == 0);
     CHECK(text.out.empty());
     CHECK(text.err.find("no greenlets") != std::string::npos);
+    CHECK(text.err.find("neither libcoppice nor") != std::string::npos);
     const Run document = gldump(command + target + " --json");
     CHECK(document.status == 0);
     CHECK(contract_violations(document.json(), json).empty());

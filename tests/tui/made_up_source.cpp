@@ -72,30 +72,6 @@ inspect::SnapshotGreenlet make_greenlet(std::size_t i, std::size_t round, std::i
   return entry;
 }
 
-void count(inspect::SnapshotStats& stats, const inspect::SnapshotGreenlet& entry) {
-  ++stats.greenlets;
-  switch (entry.greenlet.state) {
-    case State::unstarted:
-      ++stats.unstarted;
-      break;
-    case State::finished:
-      ++stats.finished;
-      break;
-    case State::running:
-      ++stats.running;
-      break;
-    case State::suspended:
-      ++stats.suspended;
-      break;
-    case State::orphaned:
-      ++stats.orphaned;
-      break;
-  }
-  stats.frames += entry.frames.size();
-  stats.switches += entry.greenlet.switches;
-  if (entry.end == inspect::End::truncated) ++stats.incomplete;
-}
-
 }  // namespace
 
 inspect::Result<inspect::Snapshot> MadeUpSource::take(const inspect::SnapshotOptions& /*options*/) {
@@ -114,6 +90,7 @@ inspect::Result<inspect::Snapshot> MadeUpSource::take(const inspect::SnapshotOpt
   snapshot.target.pid = 4242;
   snapshot.target.executable = "/opt/shop/bin/shop";
   snapshot.target.command_line = "shop --port 80";
+  snapshot.providers = {"coppice"};
   snapshot.threads.push_back({4711, 4711, "shop", "1", "1"});
   auto& stats = snapshot.stats;
   stats.taken_unix_ns = 1'700'000'000'000'000'000 + static_cast<std::int64_t>(taken_) * 1'000'000'000;
@@ -122,8 +99,10 @@ inspect::Result<inspect::Snapshot> MadeUpSource::take(const inspect::SnapshotOpt
   stats.retried = 2;
   for (std::size_t i = 1; i <= what_.greenlets; ++i) {
     snapshot.greenlets.push_back(make_greenlet(i, taken_, stats.taken_unix_ns));
-    count(stats, snapshot.greenlets.back());
+    stats.frames += snapshot.greenlets.back().frames.size();
+    stats.switches += snapshot.greenlets.back().greenlet.switches;
   }
+  inspect::count_states(snapshot);
   return snapshot;
 }
 
