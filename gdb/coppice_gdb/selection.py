@@ -44,6 +44,7 @@ class Selected:
     def __init__(self, greenlet, stack, thread, bridge, live):
         self.greenlet, self.stack, self.thread, self.bridge = greenlet, stack, thread, bridge
         self.live = live  # what really is in [start, start + saved), to notice writes; None for a core
+        self.own = {name: int(gdb.newest_frame().read_register(name)) & Bridge.MASK for name in stack.registers}
         self.settings = {name: gdb.parameter(name) for name in _SETTINGS}
 
 
@@ -218,8 +219,25 @@ class Selection:
             return
         chosen = self.selected
         if chosen is not None and frame.level() > chosen.bridge.level:
-            self.memory_written(*_saved_at(frame, name, chosen.bridge.level))
+            address, size = _saved_at(frame, name, chosen.bridge.level)
+            self._give_back(chosen, name, address, size)
+            self.memory_written(address, size)
         self._forget_reading()
+
+    def _give_back(self, chosen, name, address, size):
+        """Where the next inner frame does not save the register itself, GDB writes to the thread's own, though
+        a frame further in has it on the stack: moves what was written there."""
+        own, written = chosen.own.get(name), int(gdb.newest_frame().read_register(name)) & Bridge.MASK
+        if own is None or written == own:
+            return
+        level = gdb.selected_frame().level()
+        with self._quiet_events():
+            select_level(0)
+            gdb.execute("set var $%s = %d" % (name, own), to_string=True)
+            if address:
+                gdb.selected_inferior().write_memory(address, written.to_bytes(size, "little"))
+        gdb.invalidate_cached_frames()
+        select_level(level)
 
     def _move_write(self, chosen, low, high):
         """Takes bytes [low, high) of the stack from the live stack to the saved copy, and puts the live ones back."""

@@ -11,6 +11,7 @@ import re
 import gdb
 
 _FRAME = re.compile(r"^#(\d+)\s")
+_ARGUMENTS = re.compile(r" \([^()]*\)(?= at )")
 
 
 def prepare():
@@ -39,12 +40,12 @@ def backtrace():
 
 
 def comparable(text):
-    """The lines that must be equal. Of the runtime's own frames only the first: their locals lead to the thread's
-    state, which has moved on."""
+    """The lines that must be equal. Of the runtime's own frames only the first, without arguments: their locals lead to
+    the thread's state, which has moved on, and what a caller-saved register held is lost in the switch."""
     lines = []
     for level, frame in frames(text).items():
         if level >= 2:
-            lines += frame[:1] if "/runtime/src/" in frame[0] else frame
+            lines += [_ARGUMENTS.sub("", frame[0])] if "/runtime/src/" in frame[0] else frame
     return lines
 
 

@@ -173,14 +173,14 @@ namespace {
 
 /// Goes down until `bytes` of stack are used, then calls.
 [[gnu::noinline]] void at_depth(std::size_t bytes, const std::function<void()>& call) {
-  volatile char frame[1024];
-  frame[0] = 0;
+  char frame[1024];
+  asm volatile("" : : "r"(frame) : "memory");  // all of it is needed, for all the compiler knows
   if (bytes <= sizeof frame) {
     call();
   } else {
     at_depth(bytes - sizeof frame, call);
   }
-  frame[1] = 0;
+  asm volatile("" : : "r"(frame) : "memory");
 }
 
 }  // namespace
