@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building (or testing) needs: setup.sh build|test|ci
+# Installs what building (or trying the Python samples, or testing) needs: setup.sh build|samples|test|ci
 #
 # Nothing is ever removed or downgraded. A package whose installation would remove another one (libunwind-19-dev
 # conflicts with nongnu's libunwind-dev, for instance) is unpacked under build/deps instead, where CMake looks first.
@@ -10,14 +10,16 @@ deps=$top/build/deps
 
 build_packages=(g++ cmake ninja-build pkg-config libunwind-19-dev libdw-dev libelf-dev libncurses-dev libseccomp-dev
   libcli11-dev libfmt-dev nlohmann-json3-dev scdoc)
-test_packages=(catch2 libbenchmark-dev libboost-context-dev gdb gdbserver tmux python3 python3-pyte elfutils binutils dwz clang-19)
-ci_packages=(git clang-format-19 clang-tidy-19 libclang-rt-19-dev lld-19 debootstrap)
+python_packages=(python3 python3-greenlet python3-gevent python3-eventlet python3-sqlalchemy python3-aiosqlite gunicorn)
+test_packages=("${python_packages[@]}" python3-dev catch2 libbenchmark-dev libboost-context-dev gdb gdbserver tmux python3-pyte elfutils binutils dwz clang-19)
+ci_packages=(git clang-format-19 clang-tidy-19 libclang-rt-19-dev lld-19 debootstrap python3-venv)
 
 case "${1:-}" in
   build) wanted=("${build_packages[@]}") ;;
+  samples) wanted=("${build_packages[@]}" "${python_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
   ci) wanted=("${build_packages[@]}" "${test_packages[@]}" "${ci_packages[@]}") ;;
-  *) echo "usage: setup.sh build|test|ci" >&2; exit 2 ;;
+  *) echo "usage: setup.sh build|samples|test|ci" >&2; exit 2 ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
