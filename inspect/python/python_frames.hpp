@@ -23,6 +23,7 @@ struct PythonRequest {
                                  std::span<const std::byte> stack = {});
 
   PythonPosition position;
+  std::optional<Error> error;  ///< why the position is not known: the stack is empty, with this error
   /// The greenlet is suspended, so that greenlet 3.0.3 and newer may have linked its frames anew
   /// ("exposed" them), which is undone here.
   bool suspended = false;

@@ -101,17 +101,26 @@ class ThreadWalk {
       if (!read_word(address + layout_.thread.native_thread_id, id)) return false;
       if (id != 0 && id <= INT32_MAX) thread.native_id = static_cast<pid_t>(id);
     }
-    if (!read_frame(address, thread.frame)) return false;
+    read_frame(thread);
     thread.tid = find_thread(target_, thread);
     result_.threads.push_back(thread);
     return true;
   }
 
-  bool read_frame(Address thread, Address& frame) {
-    if (layout_.thread.cframe == 0) return read_word(thread + layout_.thread.frame, frame);
-    Address cframe = 0;
-    if (!read_word(thread + layout_.thread.cframe, cframe)) return false;
-    return cframe == 0 || read_word(cframe + layout_.thread.cframe_current, frame);
+  void read_frame(PythonThread& thread) {
+    Address at = thread.address + layout_.thread.frame;
+    if (layout_.thread.cframe != 0) {
+      const auto cframe = memory_.read_value<Address>(thread.address + layout_.thread.cframe);
+      if (!cframe.ok()) thread.error = cframe.error();
+      if (!cframe.ok() || *cframe == 0) return;
+      at = *cframe + layout_.thread.cframe_current;
+    }
+    const auto frame = memory_.read_value<Address>(at);
+    if (frame.ok()) {
+      thread.frame = *frame;
+    } else {
+      thread.error = frame.error();
+    }
   }
 
   bool read_word(Address address, Address& value) {

@@ -20,6 +20,7 @@ struct PythonThread {
   std::optional<pid_t> tid;  ///< Thread::tid of the target's thread that this is; none: not known, or exited
   /// The innermost frame it runs (PyFrameObject until 3.10, else _PyInterpreterFrame); 0: it runs none.
   Address frame = 0;
+  std::optional<Error> error;  ///< why `frame` is not known (3.11 and 3.12 keep it on the C stack)
 };
 
 struct PythonThreads {
