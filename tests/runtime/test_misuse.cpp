@@ -201,7 +201,7 @@ TEST_CASE("a greenlet is not started on a stack that is nearly exhausted") {
         auto& result = *static_cast<Outcome*>(pointer);
         spawn([&] { result.shallow = true; }).switch_to();
         const Greenlet g = spawn([&] { result.later = true; });
-        std::size_t depth = size / 2;
+        std::size_t depth = 0;
         while (!result.refused && depth < size - 8 * 1024) {
           depth += 1024;
           at_depth(depth, [&] {

@@ -342,6 +342,10 @@ TEST_CASE("many threads, one after another, share the rings of a file") {
   }
 }
 
+#if !defined(COPPICE_SANITIZE_THREAD)
+// ThreadSanitizer counts a greenlet as a thread. In the child of a process with several it does not look at
+// what the thread that forked does, so that anything else races with it, and ends the child at its first new
+// thread.
 TEST_CASE("after fork the child leaves the parent's file alone and keeps its greenlets") {
   const std::string path = temporary_path("fork");
   REQUIRE(coppice_recorder_set(COPPICE_RECORDER_FILE, path.c_str()) == 0);
@@ -362,3 +366,4 @@ TEST_CASE("after fork the child leaves the parent's file alone and keeps its gre
   REQUIRE(coppice_recorder_set(COPPICE_RECORDER_MEMORY, nullptr) == 0);
   unlink(path.c_str());
 }
+#endif
