@@ -84,12 +84,4 @@ Result<std::unique_ptr<Provider>> find_coppice(const Target& target, const Coppi
   return std::unique_ptr<Provider>(std::make_unique<CoppiceProvider>(target, std::move(tables), limits));
 }
 
-Result<std::vector<std::unique_ptr<Provider>>> find_providers(Target& target) {
-  std::vector<std::unique_ptr<Provider>> providers;
-  auto coppice = find_coppice(target);
-  if (!coppice.ok()) return std::move(coppice).error();
-  if (*coppice) providers.push_back(std::move(coppice).value());
-  return providers;
-}
-
 }  // namespace coppice::inspect

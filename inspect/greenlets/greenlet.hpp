@@ -10,6 +10,7 @@
 #include "inspect/base/interned.hpp"
 #include "inspect/memory/slice_memory.hpp"
 #include "inspect/target/registers.hpp"
+#include "inspect/target/target.hpp"
 
 namespace coppice::inspect {
 
@@ -54,6 +55,9 @@ struct Greenlet {
   std::vector<std::byte> stack;  ///< stitched bytes from slice.start on
   Registers registers;           ///< the resume context, or the running thread's registers
   bool exact_pc = false;
+  /// CPython: code of the extension, whose frame that started the greenlet reaches over `slice.stop` and so
+  /// is not the greenlet's. Empty where a frame must not reach over it.
+  AddressRange base_code;
   std::optional<Error> error;  ///< why the stack or some fields are missing (torn, unreadable, not stopped)
   std::optional<PythonPosition> python;  ///< CPython only
 

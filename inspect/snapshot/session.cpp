@@ -61,6 +61,7 @@ WalkRequest request_for(const Greenlet& greenlet) {
   request.stack = greenlet.stack;
   request.stack_start = greenlet.slice.start;
   request.stack_stop = greenlet.slice.stop;
+  request.base_code = greenlet.base_code;
   return request;
 }
 

@@ -16,6 +16,7 @@
 #include "inspect/base/files.hpp"
 #include "inspect/target/debug_files.hpp"
 #include "inspect/target/image.hpp"
+#include "inspect/target/pagemap.hpp"
 #include "inspect/target/permission.hpp"
 #include "inspect/target/proc_files.hpp"
 #include "inspect/target/registers_x86_64.hpp"
@@ -185,6 +186,13 @@ Result<void> ProcessTarget::refresh() {
   auto maps = read_maps();
   if (maps.ok() && maps_text_ != mapped_before) read_names();  // it may have run another program
   return maps;
+}
+
+std::vector<AddressRange> ProcessTarget::populated(Address start, Address end) const {
+  const std::string name = fmt::format("task/{}/pagemap", living_thread_);
+  const UniqueFd pagemap(openat(directory_.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!pagemap) return {{start, end}};
+  return populated_pages(pagemap.get(), start, end);
 }
 
 Result<ThreadRegisters> ProcessTarget::registers(pid_t tid, Stopping stopping) const {

@@ -26,6 +26,7 @@ class ProcessTarget final : public Target {
   std::span<const Module> modules() const override { return modules_; }
   std::span<const Mapping> mappings() const override { return mappings_; }
   std::span<const Thread> threads() const override { return threads_; }
+  std::vector<AddressRange> populated(Address start, Address end) const override;
   Result<void> refresh() override;
   Result<ThreadRegisters> registers(pid_t tid, Stopping stopping) const override;
   Result<ThreadRegisters> hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const override;

@@ -29,6 +29,13 @@ struct Mapping {
   std::string path;  ///< empty for anonymous memory; "[stack]", "[heap]", "[vdso]" as the kernel says
 };
 
+/// A stretch of addresses, up to but not with `end`.
+struct AddressRange {
+  Address start = 0;
+  Address end = 0;
+  friend bool operator==(const AddressRange&, const AddressRange&) = default;
+};
+
 /// One thread of the target.
 struct Thread {
   pid_t tid = 0;               ///< as this process sees it
@@ -72,6 +79,11 @@ class Target {
   virtual std::span<const Module> modules() const = 0;    ///< sorted by start
   virtual std::span<const Mapping> mappings() const = 0;  ///< sorted by start
   virtual std::span<const Thread> threads() const = 0;    ///< sorted by tid
+
+  /// The parts of [start, end) that hold anything, sorted and disjoint: of a live process the pages that are
+  /// present or swapped out. Reading the others would only make its page tables grow. This default: all of
+  /// it.
+  virtual std::vector<AddressRange> populated(Address start, Address end) const { return {{start, end}}; }
 
   /// Takes a new picture. References and spans got before are invalid afterwards, except that modules that
   /// are still mapped keep their identity. `gone` when the process has exited. A core: does nothing.

@@ -42,6 +42,9 @@ struct WalkRequest {
   std::span<const std::byte> stack;
   Address stack_start = 0;
   Address stack_stop = 0;  ///< the base: nothing at or above is read; a CFA may equal it
+  /// Code whose frames may reach over the base: such a frame belongs to whoever started this stack, so the
+  /// walk ends at the base without it. Empty: a frame that reaches over the base is an error.
+  AddressRange base_code;
 };
 
 /// A walked stack.

@@ -21,6 +21,7 @@ Walker::Walker(const WalkRequest& request, std::size_t max_frames) noexcept
       start_(request.stack_start),
       limit_(std::min(request.stack_start + request.stack.size(), request.stack_stop)),
       stop_(request.stack_stop),
+      base_code_(request.base_code),
       values_(request.registers.values()),
       known_(request.registers.known_mask()),
       exact_(request.exact_pc),
@@ -132,7 +133,10 @@ Walker::Step Walker::step(const RuleCache& rules, std::vector<RawFrame>& frames)
   if (frames.empty()) return start() && arrive(rules, frames) ? Step::moved : Step::ended;
   if (rule_ == nullptr) rule_ = rules.find(at());
   if (rule_ == nullptr) return Step::missing;
-  if (!apply_plain(*rule_, frames.back()) && !apply(*rule_, rules, frames)) return Step::ended;
+  if (!apply_plain(*rule_, frames.back()) && !apply(*rule_, rules, frames)) {
+    if (not_its_own_) frames.pop_back();
+    return Step::ended;
+  }
   if (!arrive(rules, frames)) return Step::ended;
   return Step::moved;
 }
@@ -161,6 +165,13 @@ bool Walker::find_cfa(const Rule& rule, Address& cfa) {
   return true;
 }
 
+// Whether this is the frame that started the stack: its code says so, and it is no larger than frames are.
+bool Walker::reaches_over_base(Address cfa) const noexcept {
+  constexpr std::uint64_t largest_frame = 64 * 1024;
+  const Address pc = values_[machine::ra];
+  return pc > base_code_.start && pc <= base_code_.end && cfa - stop_ < largest_frame;
+}
+
 // Whether the walk may go on above this CFA.
 bool Walker::accept_cfa(const Rule& rule, Address cfa) {
   const Address sp = values_[machine::sp];
@@ -177,6 +188,10 @@ bool Walker::accept_cfa(const Rule& rule, Address cfa) {
     return finish(End::error, ErrorCode::moved_backwards, cfa, "the caller's frame lies below this one");
   if (cfa < stop_) return true;
   if (cfa == stop_) return finish(End::base);
+  if (reaches_over_base(cfa)) {
+    not_its_own_ = true;
+    return finish(End::base);
+  }
   return finish(End::error, ErrorCode::off_stack, cfa, "a frame reaches over the base of its stack");
 }
 

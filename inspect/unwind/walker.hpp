@@ -55,6 +55,7 @@ class Walker {
   bool apply(const Rule& rule, const RuleCache& rules, std::vector<RawFrame>& frames);
   bool find_cfa(const Rule& rule, Address& cfa);
   bool accept_cfa(const Rule& rule, Address cfa);
+  bool reaches_over_base(Address cfa) const noexcept;
   std::optional<std::uint64_t> value_of(Place place, Address cfa, std::uint64_t base, bool base_known,
                                         Address& failed_at) const noexcept;
   bool finish(End end);
@@ -67,6 +68,8 @@ class Walker {
   Address start_;  // readable: [start_, limit_), and limit_ <= stop_
   Address limit_;
   Address stop_;
+  AddressRange base_code_;
+  bool not_its_own_ = false;  // the last frame is of whoever started this stack
   std::array<std::uint64_t, machine::register_count> values_{};
   std::uint32_t known_ = 0;
   unsigned backward_signals_ = 0;

@@ -174,6 +174,31 @@ TEST_CASE("a CFA at stop is the base; a frame that reaches over it and a zero re
   CHECK(beyond.error->code == ErrorCode::off_stack);
 }
 
+TEST_CASE("a frame of the code that starts stacks may reach over the base, and is then left out") {
+  RuleCache rules;
+  add(rules, 0x101, frame_of(machine::sp, 16));
+  add(rules, 0x202, frame_of(machine::sp, 64));
+  add(rules, 0x203, frame_of(machine::sp, 1 << 20));
+  Slice slice(4);
+  slice.put(1, 0x202);
+  WalkRequest request = slice.request(0x101);
+  CHECK(walk(request, rules).end == End::error);
+  request.base_code = {0x200, 0x300};
+  const Outcome cut = walk(request, rules);
+  CHECK(cut.end == End::base);
+  CHECK_FALSE(cut.error);
+  REQUIRE(cut.frames.size() == 1);
+  CHECK(cut.frames[0].pc == 0x101);
+
+  // Nobody else's frame may, and no frame is that large.
+  request.base_code = {0x300, 0x400};
+  CHECK(walk(request, rules).end == End::error);
+  CHECK(walk(request, rules).frames.size() == 2);
+  request.base_code = {0x200, 0x300};
+  slice.put(1, 0x203);
+  CHECK(walk(request, rules).end == End::error);
+}
+
 TEST_CASE("missing bytes truncate, at the first address that is missing") {
   RuleCache rules;
   add(rules, 1, frame_of(machine::sp, 64));

@@ -1,0 +1,50 @@
+// Which greenlets run, sleep or have ended, and on whose thread.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "inspect/greenlets/cpython_fields.hpp"
+#include "inspect/greenlets/cpython_stacks.hpp"
+#include "inspect/greenlets/greenlet.hpp"
+
+namespace coppice::inspect {
+
+/// One thread as the greenlet extension knows it.
+struct GreenletThread {
+  Address key = 0;      ///< its main greenlet (flat: its PyThreadState's dict)
+  bool exited = false;  ///< there is no such thread any more
+  Address current = 0;  ///< PyGreenlet that runs
+  Address state = 0;    ///< ThreadState; 0 when exited, and flat
+  std::optional<ThreadStack> stack;
+};
+
+/// All of a reading's greenlets as one picture. Built from their fields; reads little itself.
+class GreenletStates {
+ public:
+  GreenletStates(const Target& target, const GreenletLayout& layout, std::span<const PythonThread> python,
+                 std::span<const GreenletFields> all);
+
+  State state(const GreenletFields& fields) const;
+  /// Null when it is not known: a greenlet that has not started has none but its parents'.
+  const GreenletThread* thread(const GreenletFields& fields) const;
+  /// The thread it would start on: that of the next started greenlet among its parents.
+  const GreenletThread* thread_or_parents(const GreenletFields& fields) const;
+  bool is_known(Address object) const { return index_.contains(object); }
+
+ private:
+  void find_threads_by_state(const Memory& memory);
+  void find_threads_by_dict(const Memory& memory, std::span<const PythonThread> python);
+  void find_stacks(const ThreadStacks& stacks, const Target& target);
+  Address key(const GreenletFields& fields) const;
+
+  bool flat_;
+  std::span<const GreenletFields> all_;
+  std::unordered_map<Address, std::size_t> index_;  ///< of all_ by object
+  std::map<Address, GreenletThread> threads_;
+};
+
+}  // namespace coppice::inspect

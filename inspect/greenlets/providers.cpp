@@ -1,0 +1,16 @@
+#include "inspect/greenlets/coppice_provider.hpp"
+#include "inspect/greenlets/cpython_provider.hpp"
+
+namespace coppice::inspect {
+
+Result<std::vector<std::unique_ptr<Provider>>> find_providers(Target& target) {
+  std::vector<std::unique_ptr<Provider>> providers;
+  auto coppice = find_coppice(target);
+  auto cpython = find_cpython(target);
+  if (coppice.ok() && *coppice) providers.push_back(std::move(coppice).value());
+  if (cpython) providers.push_back(std::move(cpython));
+  if (providers.empty() && !coppice.ok()) return std::move(coppice).error();
+  return providers;
+}
+
+}  // namespace coppice::inspect
