@@ -44,7 +44,7 @@ void write_threads(JsonWriter& json, const std::vector<SnapshotThread>& threads)
 void write_frame(JsonWriter& json, const Frame& frame) {
   json.open_object();
   json.text_field("kind", frame.kind == Frame::Kind::native ? "native" : "python");
-  json.address_field("pc", frame.pc);
+  json.address_field("pc", known(frame.pc));
   json.address_field("sp", known(frame.sp));
   json.text_field("module", frame.module);
   json.text_field("build_id", frame.build_id);
@@ -56,8 +56,8 @@ void write_frame(JsonWriter& json, const Frame& frame) {
   json.close_object();
 }
 
-void write_frames(JsonWriter& json, const std::vector<Frame>& frames) {
-  json.key("frames");
+void write_frames(JsonWriter& json, std::string_view key, const std::vector<Frame>& frames) {
+  json.key(key);
   json.open_array();
   for (const Frame& frame : frames) write_frame(json, frame);
   json.close_array();
@@ -103,8 +103,8 @@ void write_end(JsonWriter& json, End end) {
   }
 }
 
-void write_error(JsonWriter& json, const std::optional<Error>& error) {
-  json.key("error");
+void write_error(JsonWriter& json, std::string_view key, const std::optional<Error>& error) {
+  json.key(key);
   if (!error) return json.null();
   json.open_object();
   json.text_field("code", name(error->code));
@@ -142,9 +142,19 @@ void write_greenlet(JsonWriter& json, const SnapshotGreenlet& entry, bool frames
   json.id_field("parent", greenlet.parent);
   write_waiting(json, greenlet.waiting);
   write_slice(json, greenlet);
-  if (frames) write_frames(json, entry.frames);
+  if (frames) {
+    write_frames(json, "frames", entry.frames);
+    if (entry.unmerged.empty()) {
+      json.key("python_frames");
+      json.null();
+    } else {
+      write_frames(json, "python_frames", entry.python_frames);
+    }
+    json.text_field("unmerged", entry.unmerged);
+    write_error(json, "python_error", entry.python_error);
+  }
   write_end(json, entry.end);
-  write_error(json, entry.error);
+  write_error(json, "error", entry.error);
   write_counters(json, greenlet);
   json.close_object();
 }
@@ -159,7 +169,7 @@ bool write_groups(JsonWriter& json, const Snapshot& snapshot) {
     json.open_array();
     for (std::size_t member : group.members) json.string(snapshot.greenlets[member].greenlet.id);
     json.close_array();
-    write_frames(json, snapshot.greenlets[group.members.front()].frames);
+    write_frames(json, "frames", snapshot.greenlets[group.members.front()].frames);
     json.close_object();
     if (!json.flush_if_large()) return false;
   }

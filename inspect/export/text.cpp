@@ -42,7 +42,17 @@ bool write_stack(const SnapshotGreenlet& greenlet, const TextStyle& style, const
   for (std::size_t i = 0; i < greenlet.frames.size(); ++i) {
     if (!sink(frame_line(greenlet.frames[i], i, style) + "\n")) return false;
   }
-  return sink("    " + end_line(greenlet, style) + "\n");
+  if (!sink("    " + end_line(greenlet, style) + "\n")) return false;
+  if (!greenlet.unmerged.empty()) {
+    if (!sink("    " + paint(style.color, red, "Python frames, not merged: " + greenlet.unmerged) + "\n"))
+      return false;
+    for (std::size_t i = 0; i < greenlet.python_frames.size(); ++i) {
+      if (!sink(frame_line(greenlet.python_frames[i], i, style) + "\n")) return false;
+    }
+  }
+  if (!greenlet.python_error) return true;
+  return sink("    " + paint(style.color, red, "Python frames missing: " + describe(*greenlet.python_error)) +
+              "\n");
 }
 
 }  // namespace
@@ -73,7 +83,10 @@ std::string header_line(const SnapshotGreenlet& entry, const TextStyle& style) {
 std::string frame_line(const Frame& frame, std::size_t number, const TextStyle& style) {
   const std::string base_name = printable(frame.module.substr(frame.module.find_last_of('/') + 1));
   std::string line = fmt::format("{:<4}", fmt::format("#{}", number));
-  line += paint(style.color, blue, fmt::format("{:#018x}", frame.pc)) + " in ";
+  line += paint(style.color, blue,
+                frame.kind == Frame::Kind::python ? fmt::format("{:<18}", "python")
+                                                  : fmt::format("{:#018x}", frame.pc)) +
+          " in ";
   if (frame.signal_trampoline) line += "<signal handler called> ";
   if (!frame.function.empty()) {
     line += paint(style.color, yellow, printable(frame.function));

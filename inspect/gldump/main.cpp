@@ -37,6 +37,7 @@ Result<Snapshot> take(Session& session, const Options& options) {
   wanted.symbols = options.symbols;
   wanted.stopping = options.nonblocking ? Stopping::never : Stopping::allowed;
   wanted.ids = options.ids;
+  wanted.choice = options.frames;
   wanted.progress = [&progress](const char* what, std::uint64_t so_far, std::uint64_t total) {
     progress.show(what, so_far, total);
   };

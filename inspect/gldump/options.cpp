@@ -11,7 +11,9 @@ constexpr int wrong_usage = 2;
 constexpr const char* about =
     "Shows what every greenlet of a program is doing, down to its C frames: of a running process, which is "
     "not\n"
-    "disturbed, or of a core.";
+    "disturbed, or of a core. For programs built on libcoppice, and for Python with the greenlet extension "
+    "(gevent,\n"
+    "eventlet, SQLAlchemy asyncio).";
 
 constexpr const char* main_footer = R"(
 Examples:
@@ -46,6 +48,7 @@ Examples:
   gldump bt -p 4242 17                     by id, as `gldump list` shows it
   gldump bt -p 4242 0x7f3a40001080 pool    by address and by name
   gldump bt -p 4242 --nonblocking          never stop a thread, not even for its registers
+  gldump bt -p 4242 --native               a Python program: with the C frames of the interpreter
   gldump bt --core core --exe ./server --lib-search-path ./libs)";
 
 constexpr const char* groups_footer = R"(
@@ -80,8 +83,9 @@ void add_options(CLI::App& command, Options& options) {
   command.add_option("--sysroot", options.search.sysroot, "The target's / as seen from here")
       ->type_name("DIR");
   command.add_flag("--json", options.json, "Print one JSON document (schema coppice.snapshot)");
-  command.add_flag("!--no-color", options.color,
-                   "Never use colours (NO_COLOR in the environment says the same)");
+  command.add_flag_callback(
+      "--no-color", [&options] { options.color = false; },
+      "Never use colours (NO_COLOR in the environment says the same)");
   command.add_flag("--nonblocking", options.nonblocking,
                    "Never stop a thread; greenlets that are running on a CPU are then not walked");
 }
@@ -108,8 +112,17 @@ std::variant<Options, Exit> parse(int argc, const char* const* argv) {
   groups->parse_complete_callback([&options] { options.command = Command::groups; });
   for (CLI::App* command : {list, bt, groups}) add_options(*command, options);
   for (CLI::App* command : {bt, groups}) {
-    command->add_flag("!--no-symbols", options.symbols,
-                      "Do not name functions and lines: modules and offsets only");
+    command->add_flag_callback(
+        "--no-symbols", [&options] { options.symbols = false; },
+        "Do not name functions and lines: modules and offsets only");
+    CLI::Option* native = command->add_flag_callback(
+        "--native", [&options] { options.frames = inspect::FrameChoice::native; },
+        "Python programs: show every C frame, the interpreter's own too");
+    command
+        ->add_flag_callback(
+            "--python", [&options] { options.frames = inspect::FrameChoice::python; },
+            "Python programs: show Python frames only")
+        ->excludes(native);
   }
 
   try {

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "inspect/snapshot/snapshot.hpp"
 #include "inspect/target/target.hpp"
 
 namespace coppice::gldump {
@@ -22,6 +23,7 @@ struct Options {
   bool color = true;  ///< if the terminal has it
   bool symbols = true;
   bool nonblocking = false;
+  inspect::FrameChoice frames = inspect::FrameChoice::merged;
 };
 
 /// How the program ends without doing anything: help, version, or wrong usage (already printed).

@@ -116,6 +116,7 @@ std::vector<std::vector<Frame>> name_frames(const Target& target, Symbolizer* sy
       for (const Frame& frame : described[*number]) {
         Frame& added = named[i].emplace_back(frame);
         added.sp = raw.sp;
+        added.cfa = raw.cfa;
         added.signal_trampoline = raw.signal_trampoline;
       }
       ++number;

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "inspect/snapshot/frames.hpp"
+#include "inspect/snapshot/merge.hpp"
+#include "inspect/snapshot/python_stacks.hpp"
 #include "inspect/snapshot/selection.hpp"
 #include "inspect/symbols/symbolizer.hpp"
 #include "inspect/unwind/unwinder.hpp"
@@ -95,6 +97,7 @@ struct Session::Impl {
   Worker worker;
   Unwinder unwinder{worker};
   Symbolizer symbolizer{worker};
+  PythonStacks python;
   std::vector<std::unique_ptr<Provider>> providers;
   std::string modules;  ///< fingerprint of those in which the providers were found
 
@@ -122,6 +125,7 @@ Result<void> Session::Impl::find_providers_again() {
   auto found = find_providers(*target);
   if (!found.ok()) return std::move(found).error();
   providers = std::move(found).value();
+  python.find(*target);
   modules = std::move(now);
   return {};
 }
@@ -191,6 +195,9 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
     requests.push_back(request_for(entry.greenlet));
     walked.push_back(&entry);
   }
+  std::vector<const Greenlet*> greenlets;
+  for (const SnapshotGreenlet* entry : walked) greenlets.push_back(&entry->greenlet);
+  std::vector<PythonStacks::Found> python_stacks = python.read(*target, greenlets);
   if (options.progress) options.progress("unwinding", 0, requests.size());
   const auto unwinding = Clock::now();
   std::vector<Walk> walks = unwinder.walk(*target, requests);
@@ -205,6 +212,12 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
     walked[i]->frames = std::move(frames[i]);
     walked[i]->end = walks[i].end;
     walked[i]->error = walks[i].error;
+    snapshot.stats.frames += python_stacks[i].stack.frames.size();
+    if (python_stacks[i].evaluator != nullptr) {
+      merge_python(*walked[i], python_stacks[i].stack, *python_stacks[i].evaluator, options.choice);
+    } else {
+      walked[i]->python_error = std::move(python_stacks[i].stack.error);
+    }
   }
   snapshot.stats.symbolize_ns = ns_since(symbolizing);
   if (options.symbols) std::ranges::move(symbolizer.take_warnings(), std::back_inserter(snapshot.warnings));
@@ -258,6 +271,7 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   if (auto done = impl_->target->refresh(); !done.ok()) return std::move(done).error();
   if (auto done = impl_->find_providers_again(); !done.ok()) return std::move(done).error();
   impl_->describe_target(snapshot);
+  std::ranges::copy(impl_->python.warnings(), std::back_inserter(snapshot.warnings));
   for (const auto& provider : impl_->providers) snapshot.providers.emplace_back(provider->name());
 
   if (options.progress) options.progress("reading greenlets", 0, 0);

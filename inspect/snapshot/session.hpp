@@ -13,8 +13,9 @@ namespace coppice::inspect {
 
 /// What to take.
 struct SnapshotOptions {
-  bool frames = true;   ///< false: like `gldump list`
-  bool symbols = true;  ///< false: pcs, modules and offsets only
+  bool frames = true;                        ///< false: like `gldump list`
+  bool symbols = true;                       ///< false: pcs, modules and offsets only
+  FrameChoice choice = FrameChoice::merged;  ///< of greenlets that have Python frames
   Stopping stopping = Stopping::allowed;
   /// Walk only these (ids, hex addresses or unique names); empty: all. The others are in the snapshot too,
   /// unwalked.

@@ -23,14 +23,24 @@ std::uint64_t stack_hash(const SnapshotGreenlet& of) {
   auto mix = [&hash](std::uint64_t word) { hash = (hash ^ word) * 0x100000001b3U, hash ^= hash >> 29; };
   mix(static_cast<std::uint64_t>(of.greenlet.state));
   mix(static_cast<std::uint64_t>(of.end));
-  for (const Frame& frame : of.frames) mix(frame.pc);
+  for (const auto* frames : {&of.frames, &of.python_frames}) {
+    for (const Frame& frame : *frames) {
+      mix(frame.kind == Frame::Kind::native ? frame.pc
+                                            : std::hash<std::string_view>()(frame.function) + frame.line);
+    }
+  }
   return hash;
+}
+
+bool equal_frames(const Frame& a, const Frame& b) {
+  if (a.kind != b.kind || a.pc != b.pc) return false;
+  return a.kind == Frame::Kind::native || (a.line == b.line && a.function == b.function && a.file == b.file);
 }
 
 bool equal_stacks(const SnapshotGreenlet& a, const SnapshotGreenlet& b) {
   return a.greenlet.state == b.greenlet.state && a.end == b.end &&
-         std::equal(a.frames.begin(), a.frames.end(), b.frames.begin(), b.frames.end(),
-                    [](const Frame& left, const Frame& right) { return left.pc == right.pc; });
+         std::ranges::equal(a.frames, b.frames, equal_frames) &&
+         std::ranges::equal(a.python_frames, b.python_frames, equal_frames);
 }
 
 }  // namespace

@@ -14,12 +14,14 @@
 
 namespace coppice::inspect {
 
-/// One line of a backtrace, innermost first. Empty strings and zeros mean unknown (null in JSON).
+/// One line of a backtrace, innermost first. Empty strings and zeros mean unknown (null in JSON). A Python
+/// frame has a function, a file and a line only.
 struct Frame {
   enum class Kind : std::uint8_t { native, python };
   Kind kind = Kind::native;
   Address pc = 0;  ///< raw
   Address sp = 0;
+  Address cfa = 0;  ///< canonical frame address (not in JSON)
   Interned module;  ///< path
   Interned build_id;
   std::optional<std::uint64_t> offset;  ///< pc as ELF virtual address of its module
@@ -34,12 +36,24 @@ struct Frame {
   std::string title() const;
 };
 
+/// Which frames are wanted of a stack that has frames of both kinds.
+enum class FrameChoice : std::uint8_t {
+  merged,  ///< Python frames, and the C frames of extensions and libraries; interpreter machinery folded
+  native,  ///< all C frames, and the Python frames, each before the C frame that runs it
+  python,  ///< Python frames alone
+};
+
 /// A greenlet of a Snapshot: who, how, and its frames.
 struct SnapshotGreenlet {
   Greenlet greenlet;  ///< `stack` is emptied once walked
   std::vector<Frame> frames;
   End end = End::unwalked;
   std::optional<Error> error;
+  /// The Python stack by itself, where it could not be matched with the native frames: then `unmerged` says
+  /// why.
+  std::vector<Frame> python_frames;
+  std::string unmerged;
+  std::optional<Error> python_error;  ///< why Python frames are missing; none when all are there
   bool chosen =
       true;  ///< its stack was asked for: by SnapshotOptions::ids, or because all were (not in JSON)
 };
@@ -93,7 +107,8 @@ struct Group {
   std::vector<std::size_t> members;  ///< indices into Snapshot::greenlets; the first stands for all
 };
 
-/// Greenlets with equal frames (pcs, end and state) together, largest first; ties by the first member.
+/// Greenlets with equal frames (pcs, or Python functions and lines), end and state together, largest first;
+/// ties by the first member.
 std::vector<Group> group_equal_stacks(const Snapshot& snapshot);
 
 }  // namespace coppice::inspect

@@ -56,7 +56,7 @@ class Checker {
       const json& frame = list[i];
       const std::string here = fmt::format("{}.frames[{}]", where, i);
       field(frame, here, "kind", one_of({"native", "python"}));
-      field(frame, here, "pc", is_hex);
+      field(frame, here, "pc", frame.value("kind", "") == "native" ? Test(is_hex) : or_null(is_hex));
       field(frame, here, "sp", or_null(is_hex));
       for (const char* name : {"module", "build_id", "function", "file"})
         field(frame, here, name, or_null(is_text));
@@ -109,6 +109,11 @@ class Checker {
     }
     const json& list = field(greenlet, where, "frames", &json::is_array);
     frames(list, where);
+    const json& unmerged = field(greenlet, where, "unmerged", or_null(is_text));
+    const json& python = field(greenlet, where, "python_frames", or_null(&json::is_array));
+    if (python.is_array()) frames(python, where + ".python_frames");
+    if (unmerged.is_null() != python.is_null()) problems.push_back(where + " is unmerged without a reason");
+    field(greenlet, where, "python_error", or_null(&json::is_object));
     if (end == "base" && list.empty()) problems.push_back(where + " reached its base without a frame");
   }
 

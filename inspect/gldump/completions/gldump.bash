@@ -31,6 +31,6 @@ _gldump() {
         return
     fi
     local options="--pid --core --exe --lib-search-path --sysroot --json --no-color --nonblocking --help"
-    [[ $command == list ]] || options+=" --no-symbols"
+    [[ $command == list ]] || options+=" --no-symbols --native --python"
     COMPREPLY=($(compgen -W "$options" -- "$cur"))
 } && complete -F _gldump gldump

@@ -1,0 +1,44 @@
+// The Python stacks of a target's greenlets, by whichever CPython runs them.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "inspect/greenlets/greenlet.hpp"
+#include "inspect/python/python_stack.hpp"
+#include "inspect/snapshot/merge.hpp"
+#include "inspect/target/target.hpp"
+
+namespace coppice::inspect {
+
+/// Finds the interpreters of a target and keeps what was learned about their code from one snapshot to the
+/// next. Thread-safety: one thread at a time.
+class PythonStacks {
+ public:
+  PythonStacks();
+  ~PythonStacks();
+
+  /// Looks for interpreters again: the target's modules have changed. Adds a sentence for each that cannot be
+  /// read to what `warnings` tells.
+  void find(const Target& target);
+
+  /// The Python stack of a greenlet of CPython, and what runs it.
+  struct Found {
+    PythonStack stack;
+    const Evaluator* evaluator = nullptr;  ///< null: no interpreter could be told, `stack.error` says why
+  };
+
+  /// The Python stacks of these greenlets, whose C stacks have been copied; same order. Greenlets that have
+  /// no stack, or are not CPython's, get an empty one.
+  std::vector<Found> read(const Target& target, std::span<const Greenlet* const> greenlets);
+
+  const std::vector<std::string>& warnings() const noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coppice::inspect
