@@ -25,7 +25,7 @@ GreenletFields decode(const GreenletExtension& extension, const GreenletLayout& 
                       std::span<const std::byte> bytes) {
   GreenletFields fields;
   std::uint64_t vtable = 0;
-  if (bytes.size() < GreenletLayout::size) return fields;
+  if (bytes.size() < layout.size()) return fields;
   std::memcpy(&vtable, bytes.data(), sizeof vtable);
   fields.pimpl = place;
   fields.object = layout.flat() ? place : word(bytes, layout.self);
@@ -84,7 +84,7 @@ std::vector<GreenletFields> read_greenlet_fields(const Memory& memory, const Gre
                                                  const GreenletLayout& layout, GreenletTypes& types,
                                                  std::span<const Address> places) {
   RangeReader bodies(memory);
-  for (const Address place : places) bodies.add(place, GreenletLayout::size);
+  for (const Address place : places) bodies.add(place, layout.size());
   bodies.read();
   std::vector<GreenletFields> all;
   all.reserve(places.size());
@@ -93,7 +93,7 @@ std::vector<GreenletFields> read_greenlet_fields(const Memory& memory, const Gre
   }
   if (!layout.flat()) {
     RangeReader objects(memory);
-    for (const GreenletFields& fields : all) objects.add(fields.object, GreenletLayout::object_size);
+    for (const GreenletFields& fields : all) objects.add(fields.object, layout.pimpl + sizeof(Address));
     objects.read();
     for (std::size_t i = 0; i < all.size(); ++i) {
       const std::span<const std::byte> object = objects.bytes(i);

@@ -26,7 +26,7 @@ constexpr std::array object_heads{ObjectHead{0x20, 0x08}, ObjectHead{0x30, 0x18}
 struct Sample {
   Address address = 0;
   bool main = false;
-  std::array<std::uint64_t, GreenletLayout::size / word_size> words{};
+  std::array<std::uint64_t, GreenletLayout::most / word_size> words{};
   std::uint64_t at(std::uint16_t offset) const { return words[offset / word_size]; }
 };
 
@@ -80,7 +80,7 @@ class Calibration {
                       layout_.thread_state, layout_.main));
     }
     layout_.parent = layout_.main + 0x10;
-    if (layout_.main <= layout_.top_frame || layout_.parent + word_size > GreenletLayout::size) {
+    if (layout_.main <= layout_.top_frame || layout_.parent + word_size > GreenletLayout::most) {
       return refuse(fmt::format("a main greenlet's address at {:#x} does not fit", layout_.main));
     }
     find_current_frame(rows);
@@ -113,7 +113,7 @@ class Calibration {
       }
     }
     RangeReader objects(memory_);
-    for (const auto& [address, main] : chosen) objects.add(address, GreenletLayout::size);
+    for (const auto& [address, main] : chosen) objects.add(address, GreenletLayout::most);
     objects.read();
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       const std::span<const std::byte> bytes = objects.bytes(i);
@@ -133,7 +133,7 @@ class Calibration {
     };
     std::vector<Candidate> candidates;
     for (const Sample& sample : samples_) {
-      for (std::uint16_t offset = word_size; offset < GreenletLayout::size; offset += word_size) {
+      for (std::uint16_t offset = word_size; offset < GreenletLayout::most; offset += word_size) {
         const Address object = sample.at(offset);
         if (object % word_size != 0 || object < 0x1000 || object > INT64_MAX) continue;
         for (std::uint16_t head = 0; head < object_heads.size(); ++head) {
@@ -179,7 +179,7 @@ class Calibration {
     Votes votes;
     for (const Sample& sample : samples_) {
       if (!sample.main) continue;
-      for (std::uint16_t offset = layout_.top_frame + word_size; offset < GreenletLayout::size;
+      for (std::uint16_t offset = layout_.top_frame + word_size; offset < GreenletLayout::most;
            offset += word_size) {
         const auto main = memory_.read_value<Address>(sample.at(offset));
         if (main.ok() && *main == sample.at(layout_.self)) votes.add(offset);
@@ -200,7 +200,7 @@ class Calibration {
     Votes votes;
     for (const Sample& sample : samples_) {
       if (sample.main || sample.at(layout_.stop()) == 0) continue;
-      for (std::uint16_t offset = layout_.top_frame + word_size; offset < GreenletLayout::size;
+      for (std::uint16_t offset = layout_.top_frame + word_size; offset < GreenletLayout::most;
            offset += word_size) {
         if (!std::ranges::binary_search(mains, sample.at(offset))) continue;
         votes.add(offset);
@@ -278,14 +278,40 @@ class Calibration {
 
 }  // namespace
 
-GreenletLayout flat_layout(unsigned python_minor) {
+std::uint16_t GreenletLayout::size() const noexcept {
+  return static_cast<std::uint16_t>(std::max({self, saved(), top_frame, previous_frame, current_frame, main,
+                                              parent, thread_state, run_info}) +
+                                    word_size);
+}
+
+Result<GreenletLayout> flat_layout(const Memory& memory, const GreenletExtension& extension,
+                                   std::optional<PythonVersion> python) {
+  struct Size {
+    std::uint64_t bytes;
+    unsigned python_first, python_last;
+  };
+  constexpr std::array sizes{Size{0x98, 8, 9}, Size{0xa0, 10, 10}, Size{0xb0, 11, 11}};
+  constexpr std::uint64_t tp_basicsize = 0x20;
+  const auto size = memory.read_value<std::uint64_t>(extension.type + tp_basicsize);
+  if (!size.ok()) return size.error();
+  const auto known = std::ranges::find(sizes, *size, &Size::bytes);
+  const bool fits =
+      known != sizes.end() &&
+      (!python || (python->minor() >= known->python_first && python->minor() <= known->python_last));
+  if (!fits) {
+    return Error{
+        ErrorCode::unsupported, extension.type,
+        fmt::format("{} is a greenlet extension older than 2.0 whose greenlets have {} bytes, which is "
+                    "no size that is known{}",
+                    extension.module.path, *size, python ? " for CPython " + python->text() : "")};
+  }
   GreenletLayout layout;
   layout.pimpl = 0;
   layout.start = 0x10;
   layout.parent = 0x38;
   layout.run_info = 0x40;
   layout.top_frame = 0x48;
-  if (python_minor >= 11) layout.current_frame = 0x58;
+  if (known->python_first >= 11) layout.current_frame = 0x58;
   return layout;
 }
 

@@ -50,10 +50,10 @@ struct GreenletLayout {
   std::uint16_t saved() const noexcept { return start + 0x18; }
   bool flat() const noexcept { return pimpl == 0; }
 
-  /// Everything lies in so many bytes from the start of the C++ object (flat: the PyGreenlet).
-  static constexpr std::uint16_t size = 0xd8;
-  /// Of the PyGreenlet, where that is another object.
-  static constexpr std::uint16_t object_size = 0x38;
+  /// All fields lie in so many bytes from the start of the C++ object (flat: the PyGreenlet), in any version.
+  static constexpr std::uint16_t most = 0xd8;
+  /// In this one: what lies behind them need not be readable.
+  std::uint16_t size() const noexcept;
 
   friend bool operator==(const GreenletLayout&, const GreenletLayout&) = default;
 };
@@ -64,15 +64,10 @@ struct GreenletThreadState {
   Address current = 0;  ///< PyGreenlet that runs
 };
 
-/// A greenlet's C++ object and the PyGreenlet it belongs to. Flat: both are the same.
-struct FoundGreenlet {
-  Address object = 0;
-  Address pimpl = 0;
-  friend auto operator<=>(const FoundGreenlet&, const FoundGreenlet&) = default;
-};
-
-/// The layout of greenlet 1.x on a CPython of that minor version.
-GreenletLayout flat_layout(unsigned python_minor);
+/// The layout of greenlet 1.x. It is the same in all of them but for the end, which the size of the type
+/// tells. `unsupported` when that is none of the known sizes, or not that of the CPython it runs in.
+Result<GreenletLayout> flat_layout(const Memory& memory, const GreenletExtension& extension,
+                                   std::optional<PythonVersion> python);
 
 /// Finds out the layout of greenlet 2.0 and newer from C++ objects found by their vtables. `hits`: addresses
 /// that hold a vtable of the extension. None when there are no hits. What the objects say must hold together

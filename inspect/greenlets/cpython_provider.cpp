@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "inspect/greenlets/cpython_scan.hpp"
+#include "inspect/greenlets/cpython_objects.hpp"
 
 namespace coppice::inspect {
 namespace {
@@ -16,6 +17,7 @@ struct Known {
   Result<ResumePoint> resume;
   std::optional<PythonRuntime> python;
   std::optional<GreenletLayout> layout;
+  std::vector<Address> types;  ///< of flat greenlets
 };
 
 class CpythonProvider final : public Provider {
@@ -25,7 +27,8 @@ class CpythonProvider final : public Provider {
       : target_(target), limits_(limits) {
     for (GreenletExtension& extension : extensions) {
       auto resume = find_resume_point(target.memory(), extension);
-      known_.push_back({std::move(extension), std::move(resume), std::nullopt, std::nullopt});
+      const Address type = extension.type;
+      known_.push_back({std::move(extension), std::move(resume), std::nullopt, std::nullopt, {type}});
     }
   }
 
@@ -66,44 +69,30 @@ class CpythonProvider final : public Provider {
   }
 
   Result<void> read_extension(Known& known, const ReadOptions& options, ProviderReading& reading) {
-    if (known.extension.flat()) {
-      return Error{ErrorCode::unsupported, known.extension.module.start,
-                   fmt::format("{} is older than greenlet 2.0, which cannot be read yet",
-                               known.extension.module.path)};
-    }
-    const std::vector<Address> places = find_places(known, reading);
-    if (places.empty()) return {};
+    const bool flat = known.extension.flat();
+    FoundPlaces found = flat ? find_flat_greenlets(target_, known.types, limits_.greenlets)
+                             : find_cpp_greenlets(target_, known.extension, limits_.greenlets);
+    std::ranges::move(found.warnings, std::back_inserter(reading.warnings));
+    if (found.places.empty()) return {};
     if (!known.layout) {
-      const auto version = known.python ? std::optional(known.python->version) : std::nullopt;
-      auto layout = calibrate(target_.memory(), known.extension, places, version);
+      auto layout = find_layout(known, found.places);
       if (!layout.ok()) return std::move(layout).error();
       if (!*layout) return {};
       known.layout = **layout;
     }
     const CpythonGreenlets what{known.extension, *known.layout, known.resume,
                                 known.python ? &*known.python : nullptr};
-    CpythonReading(target_, what, options, limits_).run(places, reading);
+    CpythonReading(target_, what, options, limits_).run(found.places, reading);
     return {};
   }
 
-  std::vector<Address> find_places(const Known& known, ProviderReading& reading) const {
-    WordScanLimits limits;
-    limits.hits = limits_.greenlets;
-    std::uint64_t left_out = 0;
-    const std::vector<AddressRange> ranges = scannable(target_, ScanScope::heap, limits, &left_out);
-    if (left_out > 0) {
-      reading.warnings.push_back(
-          fmt::format("{} mappings are too large to be searched; greenlets in them are not shown", left_out));
-    }
-    const GreenletExtension& extension = known.extension;
-    std::vector<std::uint64_t> vtables{extension.user_vtable, extension.main_vtable};
-    if (extension.broken_vtable != 0) vtables.push_back(extension.broken_vtable);
-    const WordScan scan = scan_for_words(target_.memory(), ranges, vtables, limits);
-    if (scan.too_many) reading.warnings.emplace_back("there are more greenlets than can be read");
-    std::vector<Address> places;
-    places.reserve(scan.hits.size());
-    for (const WordHit& hit : scan.hits) places.push_back(hit.address);
-    return places;
+  Result<std::optional<GreenletLayout>> find_layout(const Known& known,
+                                                    std::span<const Address> places) const {
+    const auto version = known.python ? std::optional(known.python->version) : std::nullopt;
+    if (!known.extension.flat()) return calibrate(target_.memory(), known.extension, places, version);
+    auto layout = flat_layout(target_.memory(), known.extension, version);
+    if (!layout.ok()) return std::move(layout).error();
+    return std::optional(*layout);
   }
 
   const Target& target_;

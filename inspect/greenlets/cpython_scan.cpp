@@ -1,6 +1,7 @@
 #include "inspect/greenlets/cpython_scan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 
@@ -19,20 +20,19 @@ bool worth_scanning(const Mapping& mapping, ScanScope scope) {
   return scope == ScanScope::written || mapping.path.empty() || mapping.path.starts_with('[');
 }
 
-/// Looks through words for a few values that lie close together, as symbols of one module do.
+/// Looks through words for a few values. Nearly every word is ruled out by a few of its bits.
 class Matcher {
  public:
   explicit Matcher(std::span<const std::uint64_t> values) : values_(values.begin(), values.end()) {
     std::ranges::sort(values_);
-    low_ = values_.front();
-    span_ = values_.back() - low_;
+    for (const std::uint64_t value : values_) possible_[bits(value)] = true;
   }
 
   void look(Address at, std::span<const std::byte> bytes, WordScan& into, std::size_t limit) const {
     for (std::size_t offset = 0; offset + word_size <= bytes.size(); offset += word_size) {
       std::uint64_t word = 0;
       std::memcpy(&word, bytes.data() + offset, word_size);
-      if (word - low_ > span_ || !std::ranges::binary_search(values_, word)) continue;
+      if (!possible_[bits(word)] || !std::ranges::binary_search(values_, word)) continue;
       if (into.hits.size() >= limit) {
         into.too_many = true;
         return;
@@ -42,8 +42,11 @@ class Matcher {
   }
 
  private:
+  /// Addresses of objects are multiples of 8 or more.
+  static std::size_t bits(std::uint64_t word) { return static_cast<std::size_t>(word >> 3U) % 4096; }
+
   std::vector<std::uint64_t> values_;
-  std::uint64_t low_ = 0, span_ = 0;
+  std::array<bool, 4096> possible_{};
 };
 
 /// Cuts the ranges into pieces that fill the window, a batch at a time.

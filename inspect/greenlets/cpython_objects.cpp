@@ -1,0 +1,125 @@
+#include "inspect/greenlets/cpython_objects.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "inspect/greenlets/range_reader.hpp"
+
+namespace coppice::inspect {
+namespace {
+
+// PyTypeObject (CPython 3.8 to 3.11, Include/cpython/object.h).
+constexpr std::uint64_t ob_type = 0x08;
+constexpr std::uint64_t tp_basicsize = 0x20;
+constexpr std::uint64_t tp_flags = 0xa8;
+constexpr std::uint64_t tp_base = 0x100;
+constexpr std::uint64_t flag_ready = 1U << 12U;
+constexpr std::uint64_t flag_type_subclass = 1U << 31U;
+constexpr std::uint64_t largest_object = 1U << 20U;
+constexpr std::size_t most_types = 4096;
+constexpr int most_generations = 64;  // of derived types
+
+// PyGC_Head, in front of every collected object. The lowest bits of both words are flags.
+constexpr std::uint64_t gc_head = 16;
+constexpr std::uint64_t gc_previous = 8;
+constexpr Address gc_flags = 3;
+
+void warn_about(const WordScan& scan, std::uint64_t left_out, FoundPlaces& found) {
+  if (left_out > 0) {
+    found.warnings.push_back(
+        fmt::format("{} mappings are too large to be searched; greenlets in them are not shown", left_out));
+  }
+  if (scan.too_many) {
+    found.warnings.push_back(
+        fmt::format("only the first {} places that look like greenlets were looked at", scan.hits.size()));
+  }
+}
+
+/// A ready type whose instances are at least as large as a greenlet.
+bool is_derived_type(const Memory& memory, Address type, std::uint64_t base_size) {
+  const auto size = memory.read_value<std::uint64_t>(type + tp_basicsize);
+  const auto flags = memory.read_value<std::uint64_t>(type + tp_flags);
+  const auto metatype = memory.read_value<Address>(type + ob_type);
+  if (!size.ok() || !flags.ok() || !metatype.ok()) return false;
+  const auto metaflags = memory.read_value<std::uint64_t>(*metatype + tp_flags);
+  return *size >= base_size && *size <= largest_object && (*flags & flag_ready) != 0 && metaflags.ok() &&
+         (*metaflags & flag_type_subclass) != 0;
+}
+
+/// Those of the objects that a neighbour in the garbage collector's list leads to.
+std::vector<Address> collected(const Memory& memory, std::span<const Address> objects) {
+  RangeReader heads(memory);
+  for (const Address object : objects) {
+    heads.add(object - gc_head, sizeof(Address));
+    heads.add(object - gc_head + gc_previous, sizeof(Address));
+  }
+  heads.read();
+  RangeReader neighbours(memory);
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    neighbours.add((heads.word(2 * i).value_or(0) & ~gc_flags) + gc_previous, sizeof(Address));
+    neighbours.add(heads.word(2 * i + 1).value_or(0) & ~gc_flags, sizeof(Address));
+  }
+  neighbours.read();
+  std::vector<Address> result;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const Address head = objects[i] - gc_head;
+    const bool leads_back = (neighbours.word(2 * i).value_or(0) & ~gc_flags) == head ||
+                            (neighbours.word(2 * i + 1).value_or(0) & ~gc_flags) == head;
+    if (leads_back) result.push_back(objects[i]);
+  }
+  return result;
+}
+
+}  // namespace
+
+FoundPlaces find_cpp_greenlets(const Target& target, const GreenletExtension& extension,
+                               std::size_t most_greenlets) {
+  FoundPlaces found;
+  WordScanLimits limits;
+  limits.hits = most_greenlets;
+  std::uint64_t left_out = 0;
+  const std::vector<AddressRange> ranges = scannable(target, ScanScope::heap, limits, &left_out);
+  std::vector<std::uint64_t> vtables{extension.user_vtable, extension.main_vtable};
+  if (extension.broken_vtable != 0) vtables.push_back(extension.broken_vtable);
+  const WordScan scan = scan_for_words(target.memory(), ranges, vtables, limits);
+  warn_about(scan, left_out, found);
+  found.places.reserve(scan.hits.size());
+  for (const WordHit& hit : scan.hits) found.places.push_back(hit.address);
+  return found;
+}
+
+FoundPlaces find_flat_greenlets(const Target& target, std::vector<Address>& types,
+                                std::size_t most_greenlets) {
+  FoundPlaces found;
+  const Memory& memory = target.memory();
+  WordScanLimits limits;
+  limits.hits = most_greenlets;
+  std::uint64_t left_out = 0;
+  const std::vector<AddressRange> ranges = scannable(target, ScanScope::written, limits, &left_out);
+  const auto base = memory.read_value<std::uint64_t>(types.front() + tp_basicsize);
+  const std::uint64_t base_size = base.ok() ? *base : 0;
+  std::vector<Address> objects;
+  std::vector<Address> newest = types;
+  for (int i = 0; i < most_generations && !newest.empty(); ++i) {
+    const WordScan scan = scan_for_words(memory, ranges, newest, limits);
+    warn_about(scan, std::exchange(left_out, 0), found);
+    newest.clear();
+    for (const WordHit& hit : scan.hits) {
+      objects.push_back(hit.address - ob_type);
+      const Address type = hit.address - tp_base;
+      const bool known = std::ranges::find(types, type) != types.end();
+      if (known || types.size() >= most_types || !is_derived_type(memory, type, base_size)) continue;
+      types.push_back(type);
+      newest.push_back(type);
+    }
+  }
+  found.places = collected(memory, objects);
+  std::ranges::sort(found.places);
+  const auto twice = std::ranges::unique(found.places);
+  found.places.erase(twice.begin(), twice.end());
+  return found;
+}
+
+}  // namespace coppice::inspect
