@@ -1,6 +1,7 @@
 #include "inspect/python/block_reader.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace coppice::inspect {
@@ -9,7 +10,7 @@ namespace {
 /// Ten Python frames usually fit, and reading this much costs hardly more than reading one frame.
 constexpr std::uint64_t block_size = 2048;
 constexpr std::size_t most_blocks = std::size_t{1} << 16U;
-constexpr std::size_t first_table = 1024;
+constexpr std::size_t smallest_table = 1024;
 
 std::size_t hash(Address number) {
   return static_cast<std::size_t>(number * 0x9e3779b97f4a7c15U >> 20U);
@@ -17,7 +18,8 @@ std::size_t hash(Address number) {
 
 }  // namespace
 
-BlockReader::BlockReader(const Memory& memory) : memory_(memory), table_(first_table) {}
+BlockReader::BlockReader(const Memory& memory, std::size_t expected)
+    : memory_(memory), table_(std::bit_ceil(std::max(smallest_table, 2 * std::min(expected, most_blocks)))) {}
 
 /// The block's entry, made when there is none.
 BlockReader::Entry* BlockReader::entry_of(Address number) {

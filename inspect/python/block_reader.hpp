@@ -26,8 +26,8 @@ class BlockReader {
     unreadable,
   };
 
-  /// `memory` must outlive the object.
-  explicit BlockReader(const Memory& memory);
+  /// `memory` must outlive the object. `expected`: about how many blocks there will be, to make room for.
+  explicit BlockReader(const Memory& memory, std::size_t expected = 0);
 
   /// Copies [address, address + into.size()), at most one block's size.
   Found find(Address address, std::span<std::byte> into);

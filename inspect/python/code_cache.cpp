@@ -33,7 +33,8 @@ std::uint32_t CodeInfo::line(LineTable kind_of_table, std::int64_t offset) {
   constexpr std::size_t most_lines = 32;
   const auto known = std::ranges::find(lines_, offset, &std::pair<std::int64_t, std::uint32_t>::first);
   if (known != lines_.end()) return known->second;
-  const std::uint32_t line = line_at(kind_of_table, line_table, first_line, offset).value_or(0);
+  if (!line_table) return 0;
+  const std::uint32_t line = line_at(kind_of_table, *line_table, first_line, offset).value_or(0);
   if (lines_.size() >= most_lines) lines_.clear();
   lines_.emplace_back(offset, line);
   return line;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -24,9 +25,9 @@ struct CodeInfo {
   Interned function;  ///< empty: its name could not be read
   Interned file;      ///< likewise
   std::int32_t first_line = 0;
-  std::int32_t first_traceable = 0;  ///< code unit
-  std::int64_t size = 0;             ///< bytes of code; 0: not known (until 3.10)
-  std::vector<std::byte> line_table;
+  std::int32_t first_traceable = 0;                  ///< code unit
+  std::int64_t size = 0;                             ///< bytes of code; 0: not known (until 3.10)
+  std::optional<std::vector<std::byte>> line_table;  ///< none: it could not be read
 
   /// The line of the instruction at a byte offset; 0 when it has none. Remembers the last few.
   std::uint32_t line(LineTable kind_of_table, std::int64_t offset);

@@ -179,6 +179,8 @@ FrameWalk::Step FrameWalk::fail(ErrorCode code, const char* what) {
 }
 
 void FrameWalk::add(const RawFrame& frame) {
+  constexpr std::size_t usual_depth = 16;
+  if (frames_.empty()) frames_.reserve(usual_depth);
   frames_.push_back(frame);
   --left_;
 }

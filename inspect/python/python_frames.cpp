@@ -116,7 +116,7 @@ std::vector<FrameWalk> PythonReader::State::walk(const Memory& memory,
   for (const PythonRequest& request : requests) {
     going.push_back(&walks.emplace_back(python.layout, request, limits.frames, left));
   }
-  BlockReader blocks(memory);
+  BlockReader blocks(memory, 2 * requests.size());
   while (!going.empty()) {
     std::erase_if(going, [&](FrameWalk* walk) { return walk->advance(blocks); });
     blocks.fetch();
