@@ -16,7 +16,7 @@ def greenlet(number, **fields):
             "native": native, "how": "leave", "busy": False, **fields}
 
 
-EXPECTED = {"probe": "probe.so", "greenlets": [
+EXPECTED = {"program": "zoo", "probe": "probe.so", "greenlets": [
     greenlet(1, main=True, parent=None, state="running"), greenlet(2), greenlet(3, how="note"),
     greenlet(4, state="finished", python=[], native=[]), greenlet(5, state="orphaned", tid=None),
     greenlet(6, python=[], native=None), {"id": "0x7", "type": "greenlet", "busy": True, "main": False, "tid": 8}]}
@@ -55,7 +55,7 @@ def shown(wanted):
 
 def document():
     return {"greenlets": [{"id": w["id"], "provider": "cpython", "main": w["main"], "type": "zoo." + w["type"], "tid": w["tid"],
-                           "error": None, **shown(w)} for w in EXPECTED["greenlets"]]}
+                           "nstid": w["tid"], "error": None, **shown(w)} for w in EXPECTED["greenlets"]]}
 
 
 def views():
@@ -94,6 +94,7 @@ def faults():
     yield from [change("state", 0, n, state="unstarted") for n in range(6)]
     yield from [change("main", 0, n, main=n != 0) for n in range(7)]
     yield from [change("tid", 0, n, tid=99) for n in range(6)]
+    yield from [change("nstid", 0, n, nstid=99) for n in range(6)]
     yield from [change("parent", 0, n, parent="0x99") for n in range(6)]
     yield from [change("type", 0, 1, type="greenlet"), change("provider", 0, 1, provider="coppice")]
     yield from [change("end", 0, n, end="truncated") for n in (0, 1, 2, 4, 5)]

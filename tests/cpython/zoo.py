@@ -22,12 +22,14 @@ parser.add_argument("--probe", required=True, help="folder of probe.abi3.so")
 parser.add_argument("--greenlets", type=int, default=2000)
 parser.add_argument("--seed", type=int, default=1)
 parser.add_argument("--busy", action="store_true", help="one more thread switches all the time")
+parser.add_argument("--output", type=int, default=1, help="descriptor to write to")
 parser.add_argument("--parked", choices=["main", "deep"], default="deep", help="what the main thread runs at the end")
 options = parser.parse_args()
 sys.path.insert(0, options.probe)
 
 import greenlet  # noqa: E402
 import probe  # noqa: E402
+from frames import python_frames  # noqa: E402
 from shapes import SHAPES  # noqa: E402
 
 BASICSIZE = greenlet.greenlet.__basicsize__
@@ -44,17 +46,6 @@ class Slotted(greenlet.greenlet):
 
 class Poke(Exception):
     """What is thrown into a greenlet to wake it up."""
-
-
-def python_frames(frame):
-    """[function, file, line, called by the probe] of each frame, innermost first."""
-    frames = []
-    while frame is not None:
-        code = frame.f_code
-        called = code.co_name.startswith("c_")
-        frames.append([getattr(code, "co_qualname", code.co_name), code.co_filename, frame.f_lineno, called])
-        frame = frame.f_back
-    return frames
 
 
 class Walker:
@@ -313,11 +304,16 @@ def publish():
         if greenlet.greenlet in type(thing).__mro__ and id(thing) not in expected:
             raise RuntimeError("a greenlet that nobody knows: %r" % thing)
     document = {
+        "program": "zoo",
         "python": sys.version.split()[0], "greenlet": greenlet.__version__, "pid": os.getpid(), "seed": options.seed,
         "probe": os.path.basename(probe.__file__), "greenlets": [dict(e, id=hex(i)) for i, e in expected.items()]}
     time.sleep(0.1)  # the other threads reach their system calls
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
+    say(json.dumps(document))
+
+
+def say(line):
+    with open(options.output, "w", closefd=False) as output:
+        output.write(line + "\n")
 
 
 def run_thread(forest):
@@ -359,6 +355,5 @@ for thread in threads:
     thread.join(30)
 resumed = sum(forest.resumed for forest in forests)
 failed = [forest.error for forest in forests if forest.error is not None]
-sys.stdout.write("resumed %d%s\n" % (resumed, "".join(" %r" % error for error in failed)))
-sys.stdout.flush()
+say("resumed %d%s" % (resumed, "".join(" %r" % error for error in failed)))
 os._exit(1 if failed or not resumed else 0)
