@@ -57,8 +57,8 @@ static bool report(const Trace* trace, PyObject* recorder) {
 
 // base(greenlet, basicsize of its first base class) -> sp of the outermost frame of that greenlet.
 // To be called by the greenlet itself before anything else. The bound of its stack is looked for in its
-// fields: it is the lowest address above this frame (heap addresses may follow the stack's), so no layout
-// needs to be known.
+// fields, with no layout known but that two words follow, its copy and the size of that, which are 0 so far:
+// it is the lowest such address above this frame (addresses of the heap may follow those of the stack).
 static PyObject* probe_base(PyObject* self, PyObject* arguments) {
   (void)self;
   PyObject* greenlet = NULL;
@@ -70,8 +70,11 @@ static PyObject* probe_base(PyObject* self, PyObject* arguments) {
   const int size = behind_pointer ? 16 : 10;
   const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   uintptr_t stop = 0;
-  for (int i = 0; i < size; ++i)
-    if (words[i] > here && words[i] - here < (1u << 20) && (stop == 0 || words[i] < stop)) stop = words[i];
+  for (int i = 0; i + 2 < size; ++i) {
+    const bool here_or_above = words[i] > here && words[i] - here < (1u << 20);
+    if (here_or_above && words[i + 1] == 0 && words[i + 2] == 0 && (stop == 0 || words[i] < stop))
+      stop = words[i];
+  }
   if (stop == 0) return PyErr_Format(PyExc_RuntimeError, "no bound of the stack of this greenlet was found");
   Trace trace = {.limit = stop};
   _Unwind_Backtrace(take, &trace);
