@@ -85,6 +85,21 @@ class Comparison:
         """Of a greenlet that runs not all registers may be known, and gcore may have left out its stack; the kernel has all."""
         return self.way != "kernel" and found["state"] == "running" and found["end"] in ("truncated", "error") and found["error"] is not None
 
+    @staticmethod
+    def meeting(shown, truth, how):
+        """Where the recorded frames begin to be those that are shown: its index in the truth, or None.
+
+        That is the probe's own frame if it called the switch. Else it is the first frame that called both, whose pc has
+        moved on but whose caller is where it was.
+        """
+        sps = {sp: index for index, (_, sp) in enumerate(shown)}
+        if how == "leave":
+            return 0 if truth[0][1] in sps else None
+        for index in range(1, min(6, len(truth))):
+            if truth[index][1] in sps and shown[sps[truth[index][1]] + 1:][:1] == truth[index + 1:index + 2]:
+                return index
+        return None
+
     def compare_native(self, found, wanted):
         who, how = found["id"], wanted["how"]
         frames = [f for f in found["frames"] if f["kind"] == "native" and not f["inlined"]]
@@ -95,14 +110,12 @@ class Comparison:
             self.cut.append("%s: %s" % (who, found["error"]["message"]))
         else:
             self.equal(who, "end", found["end"], "base")
-        # Where both begin to be the same call: the probe's own frame, or the first that called the probe and the switch.
-        sps = [sp for _, sp in shown]
-        first = next((i for i, (_, sp) in enumerate(truth[:1] if how == "leave" else truth[1:6], how != "leave") if sp in sps), None)
+        first = self.meeting(shown, truth, how)
         if first is None:
             if not cut:
                 self.differ(who, "no native frame at sp %#x (%s), where it left; it shows %d" % (truth[0][1], how, len(shown)))
             return 0
-        start = sps.index(truth[first][1])
+        start = [sp for _, sp in shown].index(truth[first][1])
         if how == "leave":
             self.equal(who, "module of the frame that left", os.path.basename(frames[start]["module"] or "?"), self.probe)
         if not 1 <= start <= 16:

@@ -161,7 +161,7 @@ def publish():
     entries = {g: entry for colony in colonies for g, entry in colony.entries.items()}
     pool, tid = colonies[0], int(others.pop())
     for thing in gc.get_objects():
-        if greenlet.greenlet in type(thing).__mro__ and thing not in entries:
+        if issubclass(type(thing), greenlet.greenlet) and thing not in entries:
             # The thread pool's: a greenlet that does the job, and its thread's main greenlet below.
             if type(thing).__name__ == "_WorkerGreenlet":
                 pool.expect(thing, "running", python_frames(sys._current_frames()[job_thread[0]]), None, tid=tid)

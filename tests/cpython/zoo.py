@@ -301,7 +301,7 @@ def publish():
     for g in busy.greenlets if busy else []:
         expected[id(g)] = {"type": "greenlet", "busy": True, "main": g is busy.greenlets[0], "tid": busy.native_id}
     for thing in gc.get_objects():
-        if greenlet.greenlet in type(thing).__mro__ and id(thing) not in expected:
+        if issubclass(type(thing), greenlet.greenlet) and id(thing) not in expected:
             raise RuntimeError("a greenlet that nobody knows: %r" % thing)
     document = {
         "program": "zoo",
