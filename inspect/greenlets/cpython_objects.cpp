@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "inspect/greenlets/range_reader.hpp"
 
@@ -19,23 +18,13 @@ constexpr std::uint64_t flag_ready = 1U << 12U;
 constexpr std::uint64_t flag_type_subclass = 1U << 31U;
 constexpr std::uint64_t largest_object = 1U << 20U;
 constexpr std::size_t most_types = 4096;
+constexpr std::uint64_t neighbourhood = 64 * 1024;
 constexpr int most_generations = 64;  // of derived types
 
 // PyGC_Head, in front of every collected object. The lowest bits of both words are flags.
 constexpr std::uint64_t gc_head = 16;
 constexpr std::uint64_t gc_previous = 8;
 constexpr Address gc_flags = 3;
-
-void warn_about(const WordScan& scan, std::uint64_t left_out, FoundPlaces& found) {
-  if (left_out > 0) {
-    found.warnings.push_back(
-        fmt::format("{} mappings are too large to be searched; greenlets in them are not shown", left_out));
-  }
-  if (scan.too_many) {
-    found.warnings.push_back(
-        fmt::format("only the first {} places that look like greenlets were looked at", scan.hits.size()));
-  }
-}
 
 /// A ready type whose instances are at least as large as a greenlet.
 bool is_derived_type(const Memory& memory, Address type, std::uint64_t base_size) {
@@ -72,39 +61,74 @@ std::vector<Address> collected(const Memory& memory, std::span<const Address> ob
   return result;
 }
 
-}  // namespace
-
-FoundPlaces find_cpp_greenlets(const Target& target, const GreenletExtension& extension,
-                               std::size_t most_greenlets) {
-  FoundPlaces found;
-  WordScanLimits limits;
-  limits.hits = most_greenlets;
-  std::uint64_t left_out = 0;
-  const std::vector<AddressRange> ranges = scannable(target, ScanScope::heap, limits, &left_out);
-  std::vector<std::uint64_t> vtables{extension.user_vtable, extension.main_vtable};
-  if (extension.broken_vtable != 0) vtables.push_back(extension.broken_vtable);
-  const WordScan scan = scan_for_words(target.memory(), ranges, vtables, limits);
-  warn_about(scan, left_out, found);
-  found.places.reserve(scan.hits.size());
-  for (const WordHit& hit : scan.hits) found.places.push_back(hit.address);
-  return found;
+/// Parts of the ranges that lie around the places.
+std::vector<AddressRange> around(std::span<const AddressRange> ranges, std::span<const Address> places) {
+  std::vector<AddressRange> near;
+  auto range = ranges.begin();
+  for (const Address place : places) {
+    const Address low = place / neighbourhood * neighbourhood;
+    const Address high = low + neighbourhood;
+    if (!near.empty() && near.back().end > place) continue;
+    while (range != ranges.end() && range->end <= low) ++range;
+    for (auto at = range; at != ranges.end() && at->start < high; ++at) {
+      near.push_back({std::max(at->start, low), std::min(at->end, high)});
+    }
+  }
+  return near;
 }
 
-FoundPlaces find_flat_greenlets(const Target& target, std::vector<Address>& types,
-                                std::size_t most_greenlets) {
-  FoundPlaces found;
-  const Memory& memory = target.memory();
-  WordScanLimits limits;
-  limits.hits = most_greenlets;
+}  // namespace
+
+GreenletFinder::GreenletFinder(const Target& target, const GreenletExtension& extension,
+                               std::size_t most_greenlets)
+    : target_(target), flat_(extension.flat()), types_{extension.type} {
+  limits_.hits = most_greenlets;
+  if (flat_) return;
+  vtables_ = {extension.user_vtable, extension.main_vtable};
+  if (extension.broken_vtable != 0) vtables_.push_back(extension.broken_vtable);
+}
+
+std::vector<Address> GreenletFinder::find() {
+  warnings_.clear();
   std::uint64_t left_out = 0;
-  const std::vector<AddressRange> ranges = scannable(target, ScanScope::written, limits, &left_out);
+  ranges_ = scannable(target_, flat_ ? ScanScope::written : ScanScope::heap, limits_, &left_out);
+  if (left_out > 0) {
+    warnings_.push_back(
+        fmt::format("{} mappings are too large to be searched; greenlets in them are not shown", left_out));
+  }
+  WordScan scan;
+  std::vector<Address> places = flat_ ? find_flat(ranges_, types_, scan) : find_cpp(ranges_, scan);
+  if (scan.too_many) {
+    warnings_.push_back(
+        fmt::format("only the first {} places that look like greenlets were looked at", scan.hits.size()));
+  }
+  return places;
+}
+
+std::vector<Address> GreenletFinder::find_near(std::span<const Address> places) const {
+  WordScan scan;
+  std::vector<Address> types = types_;
+  const std::vector<AddressRange> near = around(ranges_, places);
+  return flat_ ? find_flat(near, types, scan) : find_cpp(near, scan);
+}
+
+std::vector<Address> GreenletFinder::find_cpp(std::span<const AddressRange> ranges, WordScan& scan) const {
+  scan = scan_for_words(target_.memory(), ranges, vtables_, limits_);
+  std::vector<Address> places;
+  places.reserve(scan.hits.size());
+  for (const WordHit& hit : scan.hits) places.push_back(hit.address);
+  return places;
+}
+
+std::vector<Address> GreenletFinder::find_flat(std::span<const AddressRange> ranges,
+                                               std::vector<Address>& types, WordScan& scan) const {
+  const Memory& memory = target_.memory();
   const auto base = memory.read_value<std::uint64_t>(types.front() + tp_basicsize);
   const std::uint64_t base_size = base.ok() ? *base : 0;
   std::vector<Address> objects;
   std::vector<Address> newest = types;
-  for (int i = 0; i < most_generations && !newest.empty(); ++i) {
-    const WordScan scan = scan_for_words(memory, ranges, newest, limits);
-    warn_about(scan, std::exchange(left_out, 0), found);
+  for (int i = 0; i < most_generations && !newest.empty() && !scan.too_many; ++i) {
+    scan = scan_for_words(memory, ranges, newest, limits_);
     newest.clear();
     for (const WordHit& hit : scan.hits) {
       objects.push_back(hit.address - ob_type);
@@ -115,11 +139,11 @@ FoundPlaces find_flat_greenlets(const Target& target, std::vector<Address>& type
       newest.push_back(type);
     }
   }
-  found.places = collected(memory, objects);
-  std::ranges::sort(found.places);
-  const auto twice = std::ranges::unique(found.places);
-  found.places.erase(twice.begin(), twice.end());
-  return found;
+  std::vector<Address> places = collected(memory, objects);
+  std::ranges::sort(places);
+  const auto twice = std::ranges::unique(places);
+  places.erase(twice.begin(), twice.end());
+  return places;
 }
 
 }  // namespace coppice::inspect

@@ -9,20 +9,39 @@
 
 namespace coppice::inspect {
 
-struct FoundPlaces {
-  /// Of C++ objects (greenlet 2.0 and newer) or PyGreenlets (older), sorted. There may be others among them.
-  std::vector<Address> places;
-  std::vector<std::string> warnings;
+/// Looks for the greenlets of one extension.
+///
+/// Greenlet 2.0 and newer: everything that begins with one of the extension's vtables. Older: every object of
+/// PyGreenlet_Type and of the types derived from it, which are found first, as what names one of these as its
+/// base; such an object counts when the garbage collector's list goes through it.
+///
+/// Places are those of C++ objects (2.0 and newer) or of PyGreenlets, sorted. There may be others among them.
+/// Thread-safety: one thread at a time.
+class GreenletFinder {
+ public:
+  GreenletFinder(const Target& target, const GreenletExtension& extension, std::size_t most_greenlets);
+
+  /// Searches all memory where greenlets can be.
+  std::vector<Address> find();
+
+  /// Searches the surroundings of places only: new greenlets are mostly put where others are or were.
+  std::vector<Address> find_near(std::span<const Address> places) const;
+
+  /// What the last search left out, in words.
+  std::span<const std::string> warnings() const noexcept { return warnings_; }
+
+ private:
+  std::vector<Address> find_cpp(std::span<const AddressRange> ranges, WordScan& scan) const;
+  std::vector<Address> find_flat(std::span<const AddressRange> ranges, std::vector<Address>& types,
+                                 WordScan& scan) const;
+
+  const Target& target_;
+  bool flat_;
+  std::vector<std::uint64_t> vtables_;
+  std::vector<Address> types_;  ///< flat: those that are known
+  WordScanLimits limits_;
+  std::vector<AddressRange> ranges_;  ///< that were searched last
+  std::vector<std::string> warnings_;
 };
-
-/// Greenlet 2.0 and newer: everything that begins with one of the extension's vtables.
-FoundPlaces find_cpp_greenlets(const Target& target, const GreenletExtension& extension,
-                               std::size_t most_greenlets);
-
-/// Older ones: every object of PyGreenlet_Type and of the types derived from it, which are found first, as
-/// what names one of these as its base. An object counts when the garbage collector's list goes through it.
-/// `types`: those that are known from an earlier scan; new ones are added.
-FoundPlaces find_flat_greenlets(const Target& target, std::vector<Address>& types,
-                                std::size_t most_greenlets);
 
 }  // namespace coppice::inspect

@@ -17,7 +17,7 @@ struct Known {
   Result<ResumePoint> resume;
   std::optional<PythonRuntime> python;
   std::optional<GreenletLayout> layout;
-  std::vector<Address> types;  ///< of flat greenlets
+  GreenletFinder finder;
 };
 
 class CpythonProvider final : public Provider {
@@ -27,8 +27,9 @@ class CpythonProvider final : public Provider {
       : target_(target), limits_(limits) {
     for (GreenletExtension& extension : extensions) {
       auto resume = find_resume_point(target.memory(), extension);
-      const Address type = extension.type;
-      known_.push_back({std::move(extension), std::move(resume), std::nullopt, std::nullopt, {type}});
+      GreenletFinder finder(target, extension, limits.greenlets);
+      known_.push_back(
+          {std::move(extension), std::move(resume), std::nullopt, std::nullopt, std::move(finder)});
     }
   }
 
@@ -47,7 +48,6 @@ class CpythonProvider final : public Provider {
       reading.warnings.push_back(std::move(done).error().message);
     }
     if (failure && failed == known_.size()) return *std::move(failure);
-    std::ranges::sort(reading.greenlets, {}, &Greenlet::address);
     return reading;
   }
 
@@ -69,20 +69,19 @@ class CpythonProvider final : public Provider {
   }
 
   Result<void> read_extension(Known& known, const ReadOptions& options, ProviderReading& reading) {
-    const bool flat = known.extension.flat();
-    FoundPlaces found = flat ? find_flat_greenlets(target_, known.types, limits_.greenlets)
-                             : find_cpp_greenlets(target_, known.extension, limits_.greenlets);
-    std::ranges::move(found.warnings, std::back_inserter(reading.warnings));
-    if (found.places.empty()) return {};
+    const std::optional<std::string> before = target_.stillness();
+    std::vector<Address> places = known.finder.find();
+    std::ranges::copy(known.finder.warnings(), std::back_inserter(reading.warnings));
+    if (places.empty()) return {};
     if (!known.layout) {
-      auto layout = find_layout(known, found.places);
+      auto layout = find_layout(known, places);
       if (!layout.ok()) return std::move(layout).error();
       if (!*layout) return {};
       known.layout = **layout;
     }
     const CpythonGreenlets what{known.extension, *known.layout, known.resume,
                                 known.python ? &*known.python : nullptr};
-    CpythonReading(target_, what, options, limits_).run(found.places, reading);
+    CpythonReading(target_, what, known.finder, before, options, limits_).run(std::move(places), reading);
     return {};
   }
 

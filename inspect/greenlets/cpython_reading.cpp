@@ -3,264 +3,162 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 
 namespace coppice::inspect {
 namespace {
 
-/// Announced for one greenlet besides its stack, for keeping batches bounded.
-constexpr std::uint64_t announced_per_greenlet = 512;
+std::uint64_t bytes_of(std::span<const CopiedGreenlet> copied) {
+  return std::accumulate(
+      copied.begin(), copied.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const CopiedGreenlet& one) { return sum + one.greenlet.stack.size(); });
+}
 
-/// In an epilogue CFI still refers to slots just popped, which the psABI's red zone keeps alive.
-constexpr std::uint64_t red_zone = 128;
+/// Whether a copy made of `before` is one of `now` as well.
+bool still_valid(const CopiedGreenlet& before, const GreenletFields& now, const GreenletStates& states) {
+  return !before.torn && before.greenlet.state != State::running && before.fields.same_switch(now) &&
+         before.fields.parent == now.parent && before.greenlet.state == states.state(now);
+}
 
-/// Where the mapping that holds an address ends; the address itself when there is none.
-Address end_of_mapping(const Target& target, Address address) {
-  for (const Mapping& mapping : target.mappings()) {
-    if (address >= mapping.start && address < mapping.end) return mapping.end;
-  }
-  return address;
+Address place(const CopiedGreenlet* one) {
+  return one->fields.pimpl;
+}
+
+std::vector<CopiedGreenlet*> pointers(std::vector<CopiedGreenlet>& copied) {
+  std::vector<CopiedGreenlet*> all;
+  all.reserve(copied.size());
+  for (CopiedGreenlet& one : copied) all.push_back(&one);
+  return all;
 }
 
 }  // namespace
 
-CpythonReading::CpythonReading(const Target& target, const CpythonGreenlets& what, const ReadOptions& options,
-                               const CpythonLimits& limits)
+CpythonReading::CpythonReading(const Target& target, const CpythonGreenlets& what,
+                               const GreenletFinder& finder, const std::optional<std::string>& before,
+                               const ReadOptions& options, const CpythonLimits& limits)
     : target_(target),
-      memory_(target.memory()),
       what_(what),
+      finder_(finder),
+      before_(before),
       options_(options),
       limits_(limits),
-      types_(memory_, what.layout, what.extension.type),
-      ranges_(memory_) {}
+      types_(target.memory(), what.layout, what.extension.type),
+      copier_(target, what, options, limits, types_) {}
 
-std::vector<Address> CpythonReading::run(std::span<const Address> places, ProviderReading& into) {
+void CpythonReading::run(std::vector<Address> places, ProviderReading& into) {
   into_ = &into;
+  places_ = std::move(places);
   if (what_.python != nullptr) {
     PythonThreads threads = read_python_threads(target_, *what_.python);
     python_threads_ = std::move(threads.threads);
     if (threads.error) into.warnings.push_back(threads.error->message);
   }
-  std::vector<GreenletFields> all =
-      read_greenlet_fields(memory_, what_.extension, what_.layout, types_, places);
-  std::erase_if(all, [](const GreenletFields& fields) { return fields.object == 0; });
-  std::vector<Address> held;
-  held.reserve(all.size());
-  for (const GreenletFields& fields : all) held.push_back(fields.pimpl);
+  stacks_ = ThreadStacks::read(target_, python_threads_);
+  look();
+  copied_ = copier_.copy(all_, *states_, nullptr);
+  const bool stands_still = target_.kind() != Target::Kind::live || nothing_ran();
+  if (!stands_still && options_.stopping == Stopping::never) read_until_unchanged();
+  if (!stands_still && options_.stopping == Stopping::allowed) read_while_still();
+  deliver();
+}
 
-  // A core never changes: what is torn in it stays torn.
-  const int retries = target_.kind() == Target::Kind::live ? options_.torn_retries : 0;
-  states_.emplace(target_, what_.layout, python_threads_, all);
-  std::vector<GreenletFields> torn = read_round(all);
-  for (int retry = 0; retry < retries && !torn.empty(); ++retry) {
-    into.retried += torn.size();
-    std::vector<Address> again;
-    for (const GreenletFields& fields : torn) again.push_back(fields.pimpl);
-    // Which of them runs is seen only together with all the others.
-    all = read_greenlet_fields(memory_, what_.extension, what_.layout, types_, held);
-    states_.emplace(target_, what_.layout, python_threads_, all);
-    std::vector<GreenletFields> chosen;
-    for (const GreenletFields& fields : all) {
-      if (fields.object != 0 && std::ranges::binary_search(again, fields.pimpl)) chosen.push_back(fields);
+/// Reads the fields of everything at once: which greenlet runs is seen only together with the others.
+void CpythonReading::look() {
+  all_ = read_greenlet_fields(target_.memory(), what_.extension, what_.layout, types_, places_);
+  std::erase_if(all_, [](const GreenletFields& fields) { return fields.object == 0; });
+  states_.emplace(target_, what_.layout, python_threads_, stacks_, all_);
+}
+
+bool CpythonReading::nothing_ran() const {
+  return before_ && target_.stillness() == before_;
+}
+
+void CpythonReading::read_until_unchanged() {
+  copier_.verify(copied_);
+  for (int retry = 0;; ++retry) {
+    look();
+    std::vector<Address> torn;
+    for (CopiedGreenlet& one : copied_) {
+      // At any one time only one runs on a thread.
+      const bool ran = one.greenlet.state == State::running;
+      one.torn |= ran && states_->state(one.fields) != State::running;
+      if (one.torn) torn.push_back(one.fields.pimpl);
     }
-    torn = read_round(chosen);
-  }
-  for (const GreenletFields& fields : torn) give_up(fields);
-  return held;
-}
-
-/// Returns those that changed while they were read, in their order. Those that run come last and each by
-/// itself: their registers take long, and the others must not be held up.
-std::vector<GreenletFields> CpythonReading::read_round(std::span<const GreenletFields> all) {
-  std::vector<GreenletFields> torn;
-  std::vector<const GreenletFields*> batch, running;
-  std::uint64_t bytes = 0;
-  for (const GreenletFields& fields : all) {
-    if (states_->state(fields) == State::running) {
-      running.push_back(&fields);
-      continue;
+    into_->torn += torn.size();
+    if (torn.empty() || retry >= options_.torn_retries) return;
+    into_->retried += torn.size();
+    std::erase_if(copied_, [](const CopiedGreenlet& one) { return one.torn; });
+    std::ranges::sort(torn);
+    std::vector<GreenletFields> again;
+    for (const GreenletFields& fields : all_) {
+      if (std::ranges::binary_search(torn, fields.pimpl)) again.push_back(fields);
     }
-    batch.push_back(&fields);
-    const std::uint64_t stack =
-        fields.main ? fields.saved : fields.stop - std::min(fields.start, fields.stop);
-    bytes += announced_per_greenlet + std::min(stack, limits_.stack);
-    if (bytes < limits_.batch) continue;
-    read_batch(batch, torn);
-    batch.clear();
-    bytes = 0;
+    std::vector<CopiedGreenlet> fresh = copier_.copy(again, *states_, nullptr);
+    copier_.verify(fresh);
+    std::ranges::move(fresh, std::back_inserter(copied_));
   }
-  read_batch(batch, torn);
-  for (const GreenletFields* fields : running) read_batch({&fields, 1}, torn);
-  std::ranges::sort(torn, {}, &GreenletFields::pimpl);
-  return torn;
 }
 
-void CpythonReading::read_batch(std::span<const GreenletFields* const> batch,
-                                std::vector<GreenletFields>& torn) {
-  ranges_.clear();
-  std::vector<Planned> plans;
-  std::vector<Address> places;
-  plans.reserve(batch.size());
-  for (const GreenletFields* fields : batch) {
-    plans.push_back(plan(*fields));
-    places.push_back(fields->pimpl);
-  }
-  ranges_.read();
-  const std::vector<GreenletFields> after =
-      read_greenlet_fields(memory_, what_.extension, what_.layout, types_, places);
-  for (std::size_t i = 0; i < plans.size(); ++i) {
-    Planned& planned = plans[i];
-    const bool running = planned.greenlet.state == State::running;
-    if (planned.changed || after[i].object == 0 || (!running && !after[i].same_switch(*planned.fields))) {
-      ++into_->torn;
-      torn.push_back(*planned.fields);
-      continue;
+void CpythonReading::read_while_still() {
+  // A greenlet that ran and sleeps again with the same fields is told by its bytes. Where there are too many
+  // of those for the pause, they are compared now.
+  copy_all_again_ = bytes_of(copied_) <= limits_.pause;
+  if (!copy_all_again_) copier_.verify(copied_);
+  std::ranges::sort(by_place_ = pointers(copied_), {}, place);
+  const std::vector<Error> errors =
+      target_.while_still([this](const Target::StillThreads& still) { catch_up(still); });
+  into_->torn += changed_;
+  into_->retried += changed_;
+  std::vector<CopiedGreenlet> result = std::move(fresh_);
+  result.reserve(result.size() + kept_.size());
+  for (CopiedGreenlet* one : kept_) result.push_back(std::move(*one));
+  copied_ = std::move(result);
+  if (errors.empty()) return;
+  for (const Error& error : errors) into_->warnings.push_back(error.message);
+  read_until_unchanged();
+}
+
+/// Called while nothing runs, twice when something did.
+void CpythonReading::catch_up(const Target::StillThreads& still) {
+  std::vector<Address> near = finder_.find_near(places_);
+  std::vector<Address> before = std::move(places_);
+  places_.clear();
+  std::ranges::set_union(before, near, std::back_inserter(places_));
+  look();
+  kept_.clear();
+  changed_ = 0;
+  std::vector<GreenletFields> wanted;
+  auto known = by_place_.begin();
+  for (const GreenletFields& fields : all_) {
+    known = std::ranges::lower_bound(known, by_place_.end(), fields.pimpl, {}, place);
+    const bool is_known = known != by_place_.end() && place(*known) == fields.pimpl;
+    const bool valid = is_known && still_valid(**known, fields, *states_);
+    if (valid && !copy_all_again_) {
+      kept_.push_back(*known);
+    } else {
+      wanted.push_back(fields);
+      if (is_known && !valid && (*known)->greenlet.state != State::running) ++changed_;
     }
-    finish(planned);
-    into_->greenlets.push_back(std::move(planned.greenlet));
   }
+  fresh_ = copier_.copy(wanted, *states_, &still);
 }
 
-bool CpythonReading::wants_stack(const Greenlet& greenlet) const {
-  return options_.stacks && (!options_.wants_stack || options_.wants_stack(greenlet));
-}
-
-bool CpythonReading::asleep(const Greenlet& greenlet) const {
-  return greenlet.state == State::suspended || greenlet.state == State::orphaned;
-}
-
-Greenlet CpythonReading::identify(const GreenletFields& fields) {
-  Greenlet greenlet;
-  greenlet.id = fmt::format("{:#x}", fields.object);
-  greenlet.address = fields.object;
-  static const Interned provider = "cpython";
-  greenlet.provider = provider;
-  greenlet.type = types_.name(fields.type);
-  greenlet.state = states_->state(fields);
-  greenlet.main = fields.main;
-  if (const GreenletThread* thread = states_->thread_or_parents(fields); thread != nullptr && thread->stack) {
-    greenlet.tid = thread->stack->tid;
-    greenlet.nstid = thread->stack->nstid;
-  }
-  if (fields.parent != 0 && states_->is_known(fields.parent)) {
-    greenlet.parent = fmt::format("{:#x}", fields.parent);
-  }
-  return greenlet;
-}
-
-CpythonReading::Planned CpythonReading::plan(const GreenletFields& fields) {
-  Planned planned;
-  planned.fields = &fields;
-  planned.greenlet = identify(fields);
-  Greenlet& greenlet = planned.greenlet;
-  const GreenletThread* thread = states_->thread(fields);
-  if (asleep(greenlet)) {
-    greenlet.slice = {fields.start, fields.stop, fields.copy, fields.saved};
-    greenlet.python = PythonPosition{fields.top_frame, fields.current_frame, fields.previous_frame};
-    plan_stack(planned, thread);
-  } else if (greenlet.state == State::running) {
-    greenlet.slice.stop = fields.stop;
-    if (wants_stack(greenlet)) copy_running(planned, thread);
-  }
-  return planned;
-}
-
-void CpythonReading::plan_stack(Planned& planned, const GreenletThread* thread) {
-  Greenlet& greenlet = planned.greenlet;
-  Slice& slice = greenlet.slice;
-  if (slice.stop == UINT64_MAX) {  // a main greenlet owns its thread's stack to the end
-    const bool own = thread != nullptr && thread->stack;
-    slice.stop = own ? thread->stack->high : end_of_mapping(target_, slice.start);
-  } else {
-    greenlet.base_code = {what_.extension.module.start, what_.extension.module.end};
-  }
-  if (slice.stop < slice.start || slice.saved > slice.size()) {
-    greenlet.error = Error{ErrorCode::corrupt, greenlet.address,
-                           fmt::format("its slice cannot be: [{:#x}, {:#x}) with {} bytes saved", slice.start,
-                                       slice.stop, slice.saved)};
-    slice = {};
-    return;
-  }
-  if (!wants_stack(greenlet)) return;
-  if (!what_.resume.ok()) {
-    greenlet.error = what_.resume.error();
-    return;
-  }
-  const std::uint64_t wanted = std::min(slice.size(), limits_.stack);
-  if (wanted > limits_.stacks - std::min(stack_bytes_, limits_.stacks)) {
-    greenlet.error =
-        Error{ErrorCode::truncated, slice.start,
-              fmt::format("not read: the stacks read before it have {} bytes already; ask for it by its id",
-                          stack_bytes_)};
-    return;
-  }
-  stack_bytes_ += wanted;
-  const std::uint64_t saved = std::min(slice.saved, wanted);
-  planned.saved = ranges_.add(slice.copy, saved);
-  planned.unsaved = ranges_.add(slice.start + saved, wanted - saved);
-}
-
-void CpythonReading::copy_running(Planned& planned, const GreenletThread* thread) {
-  Greenlet& greenlet = planned.greenlet;
-  if (thread == nullptr || !thread->stack) {
-    greenlet.error =
-        Error{ErrorCode::not_stopped, greenlet.address,
-              "it is not known which thread it runs on: that thread has never switched, or is on "
-              "a CPU"};
-    return;
-  }
-  const ThreadStack& stack = *thread->stack;
-  const Address stop = std::min(greenlet.slice.stop, stack.high);
-  greenlet.slice.stop = stop;
-  if (!planned.fields->main) {
-    greenlet.base_code = {what_.extension.module.start, what_.extension.module.end};
-  }
-  auto registers = target_.hold(stack.tid, options_.stopping, [&](const ThreadRegisters& held) {
-    if (thread->state != 0) {
-      const auto state = memory_.read_value<GreenletThreadState>(thread->state);
-      planned.changed = !state.ok() || state->current != planned.fields->object;
-      if (planned.changed) return;
+/// By address. One that never held still is shown by its fields as they were last seen, each true by itself.
+void CpythonReading::deliver() {
+  std::vector<CopiedGreenlet*> order = pointers(copied_);
+  if (!std::ranges::is_sorted(order, {}, place)) std::ranges::sort(order, {}, place);
+  into_->greenlets.reserve(into_->greenlets.size() + order.size());
+  for (CopiedGreenlet* one : order) {
+    if (one->torn) {
+      ++into_->lost;
+      one->greenlet = copier_.identify(one->fields, *states_);
+      one->greenlet.error =
+          Error{ErrorCode::torn, one->fields.object,
+                fmt::format("it was switched each of the {} times it was read", options_.torn_retries + 1)};
     }
-    const Address sp = held.registers.sp();
-    if (sp >= stop || sp < stack.low) return;
-    greenlet.slice.start = sp - std::min(red_zone, sp - stack.low);
-    greenlet.stack.resize(std::min(stop - greenlet.slice.start, limits_.stack));
-    greenlet.stack.resize(memory_.read_some(greenlet.slice.start, greenlet.stack));
-  });
-  if (!registers.ok()) {
-    greenlet.error = std::move(registers).error();
-    return;
+    into_->greenlets.push_back(std::move(one->greenlet));
   }
-  greenlet.registers = registers->registers;
-  greenlet.exact_pc = true;
-  const Address sp = greenlet.registers.sp();
-  if (!planned.changed && (sp >= stop || sp < stack.low)) {
-    greenlet.error = Error{ErrorCode::off_stack, sp,
-                           "its thread runs on another stack (a signal handler's, or not of this greenlet)"};
-  }
-}
-
-void CpythonReading::finish(Planned& planned) {
-  if (planned.saved == Planned::none) return;
-  Greenlet& greenlet = planned.greenlet;
-  const std::span<const std::byte> saved = ranges_.bytes(planned.saved);
-  const std::span<const std::byte> unsaved = ranges_.bytes(planned.unsaved);
-  greenlet.stack.reserve(saved.size() + unsaved.size());
-  greenlet.stack.assign(saved.begin(), saved.end());
-  const bool whole = saved.size() == std::min(greenlet.slice.saved, limits_.stack);
-  if (whole) greenlet.stack.insert(greenlet.stack.end(), unsaved.begin(), unsaved.end());
-  set_resume_registers(greenlet, *what_.resume, memory_);
-}
-
-/// What is known of a greenlet that never held still: its fields as they were last seen, each true by itself.
-void CpythonReading::give_up(const GreenletFields& fields) {
-  ++into_->lost;
-  Greenlet greenlet = identify(fields);
-  const std::string why =
-      target_.kind() == Target::Kind::live
-          ? fmt::format("it was switched each of the {} times it was read", options_.torn_retries + 1)
-          : "its fields could not be read twice";
-  greenlet.error = Error{ErrorCode::torn, greenlet.address, why};
-  into_->greenlets.push_back(std::move(greenlet));
 }
 
 }  // namespace coppice::inspect

@@ -20,7 +20,8 @@ Address on_stack(const GreenletFields& fields) {
 }  // namespace
 
 GreenletStates::GreenletStates(const Target& target, const GreenletLayout& layout,
-                               std::span<const PythonThread> python, std::span<const GreenletFields> all)
+                               std::span<const PythonThread> python, const ThreadStacks& stacks,
+                               std::span<const GreenletFields> all)
     : flat_(layout.flat()), all_(all) {
   index_.reserve(all.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -31,7 +32,7 @@ GreenletStates::GreenletStates(const Target& target, const GreenletLayout& layou
   } else {
     find_threads_by_state(target.memory());
   }
-  find_stacks(ThreadStacks::read(target, python), target);
+  find_stacks(stacks, target);
 }
 
 Address GreenletStates::key(const GreenletFields& fields) const {
@@ -93,14 +94,20 @@ void GreenletStates::find_stacks(const ThreadStacks& stacks, const Target& targe
     const Address address = fields.object != 0 ? on_stack(fields) : 0;
     const auto thread = address != 0 ? threads_.find(key(fields)) : threads_.end();
     if (thread == threads_.end() || thread->second.exited || thread->second.stack) continue;
-    if (const ThreadStack* stack = stacks.at(address)) thread->second.stack = *stack;
+    if (const ThreadStack* stack = stacks.at(address)) settle(thread->second, *stack);
   }
   // A thread whose main greenlet has never been switched away from says nothing; where it is the only one of
   // the process, that is no question.
   if (target.threads().size() != 1 || stacks.all().size() != 1) return;
   for (auto& [unused, thread] : threads_) {
-    if (!thread.exited && !thread.stack) thread.stack = stacks.all().front();
+    if (!thread.exited && !thread.stack) settle(thread, stacks.all().front());
   }
+}
+
+void GreenletStates::settle(GreenletThread& thread, const ThreadStack& stack) {
+  thread.stack = stack;
+  thread.tid = stack.tid;
+  thread.nstid = stack.nstid;
 }
 
 State GreenletStates::state(const GreenletFields& fields) const {

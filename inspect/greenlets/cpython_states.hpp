@@ -19,14 +19,16 @@ struct GreenletThread {
   bool exited = false;  ///< there is no such thread any more
   Address current = 0;  ///< PyGreenlet that runs
   Address state = 0;    ///< ThreadState; 0 when exited, and flat
+  std::optional<pid_t> tid, nstid;
   std::optional<ThreadStack> stack;
 };
 
 /// All of a reading's greenlets as one picture. Built from their fields; reads little itself.
 class GreenletStates {
  public:
+  /// `all` must outlive the picture.
   GreenletStates(const Target& target, const GreenletLayout& layout, std::span<const PythonThread> python,
-                 std::span<const GreenletFields> all);
+                 const ThreadStacks& stacks, std::span<const GreenletFields> all);
 
   State state(const GreenletFields& fields) const;
   /// Null when it is not known: a greenlet that has not started has none but its parents'.
@@ -40,6 +42,7 @@ class GreenletStates {
   void find_threads_by_dict(const Memory& memory, std::span<const PythonThread> python);
   void find_stacks(const ThreadStacks& stacks, const Target& target);
   Address key(const GreenletFields& fields) const;
+  static void settle(GreenletThread& thread, const ThreadStack& stack);
 
   bool flat_;
   std::span<const GreenletFields> all_;

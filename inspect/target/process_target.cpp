@@ -10,6 +10,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -30,6 +31,7 @@ constexpr std::size_t kSmallFile = 64 * 1024;
 constexpr std::size_t kLongestCommandLine = 1 << 20;
 constexpr std::size_t kLargestMaps = 256 << 20;
 constexpr std::chrono::milliseconds kPatience{50};
+constexpr std::string_view kRunning = "running";  // all of /proc/PID/task/TID/syscall of a thread on a CPU
 
 /// The numbers that name the entries of an open folder.
 std::vector<pid_t> numbered_entries(UniqueFd folder) {
@@ -116,10 +118,14 @@ Result<void> ProcessTarget::open_memory() {
   return {};
 }
 
+std::vector<pid_t> ProcessTarget::thread_ids() const {
+  return numbered_entries(UniqueFd(openat(directory_.get(), "task", O_RDONLY | O_CLOEXEC)));
+}
+
 Result<void> ProcessTarget::read_threads() {
   std::vector<Thread> threads;
   pid_t living = 0;
-  for (const pid_t tid : numbered_entries(UniqueFd(openat(directory_.get(), "task", O_RDONLY | O_CLOEXEC)))) {
+  for (const pid_t tid : thread_ids()) {
     auto text = read_text_at(directory_.get(), fmt::format("task/{}/status", tid), kSmallFile);
     if (!text.ok()) continue;  // exited since
     const ProcStatus status = parse_status(*text);
@@ -228,7 +234,7 @@ Result<ThreadRegisters> ProcessTarget::hold(pid_t tid, Stopping stopping, const 
       if (whereabouts(tid) == before) return result;
       continue;
     }
-    if (!text->starts_with("running")) {
+    if (!text->starts_with(kRunning)) {
       return Error{ErrorCode::gone, 0, fmt::format("thread {} is exiting", tid)};
     }
     if (stopping == Stopping::never) {
@@ -244,6 +250,71 @@ Result<ThreadRegisters> ProcessTarget::hold(pid_t tid, Stopping stopping, const 
     return result;
   }
   return Error{ErrorCode::torn, 0, fmt::format("thread {} ran on whenever its stack was copied", tid)};
+}
+
+std::optional<std::string> ProcessTarget::stillness() const {
+  std::string all;
+  for (const pid_t tid : thread_ids()) {
+    const std::string one = whereabouts(tid);
+    // Both files have one line: what is not known to sleep may have run.
+    if (one.starts_with(kRunning) || std::ranges::count(one, '\n') != 2) return std::nullopt;
+    all += fmt::format("{} {}\n", tid, one);
+  }
+  return all;
+}
+
+std::vector<Error> ProcessTarget::while_still(const WhileStill& copy) const {
+  // A stop ends a sleeper's blocking call, so it comes second.
+  if (auto done = try_while_still(false, copy)) return *std::move(done);
+  return try_while_still(true, copy).value_or(std::vector<Error>());
+}
+
+/// None when a thread that was left alone has run, or another has begun.
+std::optional<std::vector<Error>> ProcessTarget::try_while_still(bool stop_sleepers,
+                                                                 const WhileStill& copy) const {
+  std::vector<pid_t> to_stop;
+  std::map<pid_t, std::string> left_alone;
+  const std::vector<pid_t> tids = thread_ids();
+  for (const pid_t tid : tids) {
+    auto status = read_text_at(directory_.get(), fmt::format("task/{}/status", tid), kSmallFile);
+    if (!status.ok()) continue;
+    const char state = parse_status(*status).state;
+    const bool stopped = state == 'T' || state == 't';
+    std::string place = whereabouts(tid);
+    const bool sleeps = !place.starts_with(kRunning);
+    if (stopped || (sleeps && !stop_sleepers)) {
+      left_alone.emplace(tid, std::move(place));
+    } else {
+      to_stop.push_back(tid);
+    }
+  }
+  std::vector<Error> errors;
+  const auto go = [&](std::span<const StoppedThread> threads) {
+    StillThreads still;
+    for (const StoppedThread& thread : threads) {
+      if (!thread.error) {
+        still[thread.tid] = {x86_64::from_kernel(thread.registers), true};
+      } else if (thread.error->code != ErrorCode::gone) {
+        errors.push_back(*thread.error);
+      }
+    }
+    for (const auto& [tid, unused] : left_alone) {
+      auto held = hold(tid, Stopping::never, {});
+      if (held.ok()) still[tid] = *held;
+    }
+    copy(still);
+  };
+  if (to_stop.empty()) {
+    go({});
+  } else if (auto done = while_stopped(pid_, to_stop, kPatience, go); !done.ok()) {
+    return std::vector{std::move(done).error()};
+  }
+  if (stop_sleepers) return errors;
+  for (const auto& [tid, place] : left_alone) {
+    if (whereabouts(tid) != place) return std::nullopt;
+  }
+  if (thread_ids() != tids) return std::nullopt;
+  return errors;
 }
 
 Result<UniqueFd> ProcessTarget::open_image(const Module& module) const {

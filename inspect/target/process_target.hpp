@@ -30,6 +30,8 @@ class ProcessTarget final : public Target {
   Result<void> refresh() override;
   Result<ThreadRegisters> registers(pid_t tid, Stopping stopping) const override;
   Result<ThreadRegisters> hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const override;
+  std::optional<std::string> stillness() const override;
+  std::vector<Error> while_still(const WhileStill& copy) const override;
   Result<UniqueFd> open_image(const Module& module) const override;
   Result<UniqueFd> open_debug_file(const Module& module, const std::string& build_id,
                                    const std::string& debug_link) const override;
@@ -45,6 +47,8 @@ class ProcessTarget final : public Target {
   void read_names();
   Error gone() const;
   std::string whereabouts(pid_t tid) const;
+  std::vector<pid_t> thread_ids() const;
+  std::optional<std::vector<Error>> try_while_still(bool stop_sleepers, const WhileStill& copy) const;
 
   pid_t pid_;
   UniqueFd directory_;  // /proc/PID

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <optional>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -62,54 +62,86 @@ long signal_to_deliver(pid_t tid) {
   return info.si_code >> 8 == PTRACE_EVENT_STOP ? 0 : info.si_signo;
 }
 
-/// Runs on the tracer thread.
-Result<user_regs_struct> trace(pid_t pid, pid_t tid, std::chrono::milliseconds patience,
-                               const std::function<void(const user_regs_struct&)>& while_stopped) {
+/// Begins to stop a thread. None: its interrupt is on its way.
+std::optional<Error> interrupt(pid_t pid, pid_t tid) {
   if (ptrace(PTRACE_SEIZE, tid, nullptr, nullptr) != 0) return seize_error(pid, tid, errno);
   if (ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr) != 0) {
     return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
   }
-  const auto deadline = Clock::now() + patience;
-  user_regs_struct registers{};
+  return std::nullopt;
+}
+
+/// Waits until the thread has stopped.
+void copy_registers(pid_t pid, StoppedThread& thread, Clock::time_point deadline,
+                    std::chrono::milliseconds patience) {
+  const pid_t tid = thread.tid;
   // ESRCH: not stopped yet, or gone.
-  while (ptrace(PTRACE_GETREGS, tid, nullptr, &registers) != 0) {
+  while (ptrace(PTRACE_GETREGS, tid, nullptr, &thread.registers) != 0) {
     if (errno != ESRCH) {
-      return Error{ErrorCode::io, 0,
-                   fmt::format("cannot read registers of thread {}: {}", tid, errno_text(errno))};
+      thread.error = Error{ErrorCode::io, 0,
+                           fmt::format("cannot read registers of thread {}: {}", tid, errno_text(errno))};
+      return;
     }
-    if (tgkill(pid, tid, 0) != 0) return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
+    if (tgkill(pid, tid, 0) != 0) {
+      thread.error = Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
+      return;
+    }
     if (Clock::now() >= deadline) {
-      return Error{ErrorCode::not_stopped, 0,
-                   fmt::format("thread {} did not stop within {} ms", tid, patience.count())};
+      thread.error = Error{ErrorCode::not_stopped, 0,
+                           fmt::format("thread {} did not stop within {} ms", tid, patience.count())};
+      return;
     }
     std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
-  if (while_stopped) while_stopped(registers);
-  ptrace(PTRACE_DETACH, tid, nullptr, signal_to_deliver(tid));
-  return registers;
+}
+
+/// Runs on the tracer thread, which ends behind it: what could not be let go here the kernel then lets go.
+void trace(pid_t pid, std::span<StoppedThread> threads, std::chrono::milliseconds patience,
+           const std::function<void(std::span<const StoppedThread>)>& then) {
+  for (StoppedThread& thread : threads) thread.error = interrupt(pid, thread.tid);
+  const auto deadline = Clock::now() + patience;
+  for (StoppedThread& thread : threads) {
+    if (!thread.error) copy_registers(pid, thread, deadline, patience);
+  }
+  then(threads);
+  for (const StoppedThread& thread : threads) {
+    if (!thread.error) ptrace(PTRACE_DETACH, thread.tid, nullptr, signal_to_deliver(thread.tid));
+  }
 }
 
 }  // namespace
 
-Result<user_regs_struct> copy_registers_stopped(
-    pid_t pid, pid_t tid, std::chrono::milliseconds patience,
-    const std::function<void(const user_regs_struct&)>& while_stopped) {
-  std::optional<Result<user_regs_struct>> result;
+Result<void> while_stopped(pid_t pid, std::span<const pid_t> tids, std::chrono::milliseconds patience,
+                           const std::function<void(std::span<const StoppedThread>)>& then) {
+  std::vector<StoppedThread> threads(tids.size());
+  for (std::size_t i = 0; i < tids.size(); ++i) threads[i].tid = tids[i];
   try {
     const ScopedSignalsBlocked blocked;
     pid_t tracer_tid = 0;
     std::thread tracer([&] {
       tracer_tid = gettid();
-      result.emplace(trace(pid, tid, patience, while_stopped));
+      trace(pid, threads, patience, then);
     });
     tracer.join();
     // join() returns while the kernel is still taking the tracer apart; only then is everything let go.
     while (tgkill(getpid(), tracer_tid, 0) == 0) sched_yield();
   } catch (const std::system_error& failure) {
     return Error{ErrorCode::not_stopped, 0,
-                 fmt::format("cannot start a thread to stop thread {}: {}", tid, failure.what())};
+                 fmt::format("cannot start a thread to stop process {}: {}", pid, failure.what())};
   }
-  return std::move(*result);
+  return {};
+}
+
+Result<user_regs_struct> copy_registers_stopped(pid_t pid, pid_t tid, std::chrono::milliseconds patience,
+                                                const std::function<void(const user_regs_struct&)>& then) {
+  StoppedThread copied;
+  auto done = while_stopped(pid, {&tid, 1}, patience, [&](std::span<const StoppedThread> threads) {
+    copied = threads.front();
+    if (!copied.error && then) then(copied.registers);
+  });
+  if (!done.ok()) return std::move(done).error();
+  if (copied.error) return *std::move(copied.error);
+  return copied.registers;
 }
 
 }  // namespace coppice::inspect

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -103,6 +104,27 @@ class Target {
     auto result = registers(tid, stopping);
     if (result.ok()) copy(*result);
     return result;
+  }
+
+  /// Equal texts before and after mean that no thread has run in between; none while some thread is on a CPU.
+  /// This default is for targets that stand still.
+  virtual std::optional<std::string> stillness() const { return std::string(); }
+
+  /// Registers of threads that do not run, by tid.
+  using StillThreads = std::map<pid_t, ThreadRegisters>;
+  using WhileStill = std::function<void(const StillThreads&)>;
+  /// Calls `copy` while no thread runs. Threads on a CPU are stopped, and let go again when `copy` returns;
+  /// those that sleep are only watched, and when one of them has run meanwhile all are stopped and `copy` is
+  /// called again: what it did the time before is void. Threads that someone else has stopped stay so. `copy`
+  /// must be quick and not throw, and may be called in another thread. Returns why some threads went on all
+  /// the same: not stopped within 50 ms, or not permitted. This default is for targets that stand still.
+  virtual std::vector<Error> while_still(const WhileStill& copy) const {
+    StillThreads still;
+    for (const Thread& thread : threads()) {
+      if (auto held = registers(thread.tid, Stopping::never); held.ok()) still.emplace(thread.tid, *held);
+    }
+    copy(still);
+    return {};
   }
 
   /// A descriptor of the module's ELF image: the file itself when it is the one that was mapped (checked by

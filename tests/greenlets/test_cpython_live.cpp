@@ -59,6 +59,7 @@ Snapshot take(std::unique_ptr<Target> target, Stopping stopping = Stopping::allo
   Session session(std::move(target));
   SnapshotOptions options;
   options.stopping = stopping;
+  options.choice = FrameChoice::native;
   auto snapshot = session.take(options);
   INFO((snapshot.ok() ? "" : snapshot.error().message));
   REQUIRE(snapshot.ok());
