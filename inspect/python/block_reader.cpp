@@ -10,7 +10,7 @@ namespace {
 /// Ten Python frames usually fit, and reading this much costs hardly more than reading one frame.
 constexpr std::uint64_t block_size = 2048;
 constexpr std::size_t most_blocks = std::size_t{1} << 16U;
-constexpr std::size_t smallest_table = 1024;
+constexpr std::size_t smallest_table = 64;
 
 std::size_t hash(Address number) {
   return static_cast<std::size_t>(number * 0x9e3779b97f4a7c15U >> 20U);

@@ -152,9 +152,18 @@ constexpr PythonLayout layout_3_14() {
   return layout;
 }
 
+constexpr PythonLayout layout_3_15() {
+  PythonLayout layout = layout_3_14();
+  layout.runtime = {.interpreters_head = 0x3a8};
+  layout.interpreter = {.next = 0x1c60, .id = 0x1c68, .threads_head = 0x1ca8};
+  layout.thread.thread_id = 0xb0;
+  layout.thread.native_thread_id = 0xb8;
+  return layout;
+}
+
 constexpr unsigned first_minor = 8;
 constexpr std::array layouts = {layout_3_8(),  until_3_10(),  layout_3_10(), layout_3_11(),
-                                layout_3_12(), layout_3_13(), layout_3_14()};
+                                layout_3_12(), layout_3_13(), layout_3_14(), layout_3_15()};
 
 }  // namespace
 

@@ -2,8 +2,8 @@
 //
 // Source: offsetof() compiled against each version's own internal headers (Include/internal/pycore_frame.h,
 // pycore_interp.h, pycore_runtime.h, cpython/code.h, cpython/pystate.h, ...)
-// for 3.8.18, 3.9.18, 3.10.13, 3.11.2, 3.11.7, 3.12.1, 3.13.0 and 3.14.8, x86-64, with the GIL. From 3.13 on
-// the interpreter publishes part of it
+// for 3.8.18, 3.9.18, 3.10.13, 3.11.2, 3.11.7, 3.12.1, 3.13.0, 3.14.8 and 3.15.0, x86-64, with the GIL.
+// From 3.13 on the interpreter publishes part of it
 // (_Py_DebugOffsets); python_runtime.cpp holds the two together.
 #pragma once
 

@@ -38,16 +38,17 @@ Error refusal(ErrorCode code, const PythonRuntime& python, const std::string& wh
 }
 
 /// What _Py_DebugOffsets has before and in each of its groups, as u64 from _PyRuntime on (Include/internal/
-/// pycore_runtime.h in 3.13, pycore_debug_offsets.h in 3.14). It may change with every minor version.
+/// pycore_runtime.h in 3.13, pycore_debug_offsets.h since). It may change with every minor version.
 struct PublishedIndexes {
-  std::uint8_t thread, frame, code;  ///< where these groups begin, each with its size
+  std::uint8_t thread, thread_id, frame, code;  ///< where these groups begin, each with its size; and a field
 };
 constexpr std::size_t published_words = 64;
 constexpr std::size_t free_threaded_index = 2, interpreters_head_index = 5, interpreter_index = 6;
 
 std::optional<PublishedIndexes> published_indexes(PythonVersion version) {
-  if (version.minor() == 13) return PublishedIndexes{19, 28, 34};
-  if (version.minor() == 14) return PublishedIndexes{22, 31, 39};
+  if (version.minor() == 13) return PublishedIndexes{19, 24, 28, 34};
+  if (version.minor() == 14) return PublishedIndexes{22, 27, 31, 39};
+  if (version.minor() == 15) return PublishedIndexes{22, 30, 39, 47};
   return std::nullopt;
 }
 
@@ -66,8 +67,8 @@ bool take_over(PythonLayout& layout, const PublishedWords& words, const Publishe
   layout.thread.next = offset_at(words, at.thread + 2U);
   layout.thread.interp = offset_at(words, at.thread + 3U);
   layout.thread.frame = offset_at(words, at.thread + 4U);
-  layout.thread.thread_id = offset_at(words, at.thread + 5U);
-  layout.thread.native_thread_id = offset_at(words, at.thread + 6U);
+  layout.thread.thread_id = offset_at(words, at.thread_id);
+  layout.thread.native_thread_id = offset_at(words, at.thread_id + 1U);
   const std::pair<std::size_t, std::uint64_t> fixed[] = {
       {at.frame + 1U, layout.frame.previous},    {at.frame + 2U, layout.frame.code},
       {at.frame + 3U, layout.frame.instruction}, {at.frame + 4U, layout.frame.locals},
@@ -158,7 +159,7 @@ std::optional<Error> recognise(const Target& target, const Module& module, const
   if (!layout) {
     return refusal(
         ErrorCode::unsupported, python,
-        fmt::format("this program knows CPython 3.8 to 3.14, and it is {}", python.version.text()));
+        fmt::format("this program knows CPython 3.8 to 3.15, and it is {}", python.version.text()));
   }
   python.layout = *layout;
   if (auto against = read_published(memory, python)) return against;

@@ -18,7 +18,7 @@ using namespace coppice::inspect::testing;
 namespace {
 
 constexpr unsigned first_minor = 8;
-constexpr unsigned minors = 7;
+constexpr unsigned minors = 8;
 
 void check(bool holds) {
   if (!holds) __builtin_trap();
@@ -59,7 +59,7 @@ class Image final : public Memory {
       request.got = 0;
       for (const Piece& piece : pieces_) {
         const Address offset = request.address - piece.start;
-        if (request.address < piece.start || offset >= piece.bytes.size()) continue;
+        if (request.into.empty() || request.address < piece.start || offset >= piece.bytes.size()) continue;
         request.got = std::min<std::size_t>(request.into.size(), piece.bytes.size() - offset);
         std::memcpy(request.into.data(), piece.bytes.data() + offset, request.got);
       }

@@ -10,7 +10,7 @@
 
 namespace coppice::inspect::testing {
 
-/// Laid out as version 3.`minor` (8 to 14) with greenlet 3.0.3 or newer. The greenlet's stack, innermost
+/// Laid out as version 3.`minor` (8 to 15) with greenlet 3.0.3 or newer. The greenlet's stack, innermost
 /// first:
 ///
 ///     inner       called by middle

@@ -5,7 +5,7 @@
 A line counts from its offset to the next one; 0 is none. With arguments: of these modules of the standard library;
 without: of the sample below, which has what tables can hold. The files in line_tables/ were written so, by
 
-    for v in 3.8 3.9 3.10 3.11 3.12 3.13 3.14; do python$v line_tables.py > line_tables/$v.txt; done
+    for v in 3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15; do python$v line_tables.py > line_tables/$v.txt; done
 """
 import ctypes
 import importlib

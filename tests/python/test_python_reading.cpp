@@ -41,7 +41,7 @@ PythonStack read(const FakePython& fake, const PythonRequest& request) {
 }  // namespace
 
 TEST_CASE("frames, names, lines and entry marks of every version") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     INFO("3." << minor);
     const FakePython fake(minor);
     const PythonStack stack = read(fake, fake.request());
@@ -65,7 +65,7 @@ TEST_CASE("frames, names, lines and entry marks of every version") {
 }
 
 TEST_CASE("a greenlet without Python frames has an empty stack, which is no error") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     const FakePython fake(minor);
     PythonRequest request = fake.request();
     request.position = {};
@@ -76,7 +76,7 @@ TEST_CASE("a greenlet without Python frames has an empty stack, which is no erro
 }
 
 TEST_CASE("the top frame object leads to the frame where the position has no frame") {
-  for (unsigned minor = 11; minor <= 14; ++minor) {
+  for (unsigned minor = 11; minor <= 15; ++minor) {
     const FakePython fake(minor);
     PythonRequest request = fake.request();
     request.position.current_frame = 0;
@@ -85,7 +85,7 @@ TEST_CASE("the top frame object leads to the frame where the position has no fra
 }
 
 TEST_CASE("whichever read fails, what is shown is right and what is missing is said") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     INFO("3." << minor);
     const FakePython fake(minor);
     const PythonStack whole = read(fake, fake.request());
@@ -120,7 +120,7 @@ TEST_CASE("whichever read fails, what is shown is right and what is missing is s
 }
 
 TEST_CASE("circles and endless chains end") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     INFO("3." << minor);
     FakePython fake(minor);
     const PythonLayout& layout = fake.python.layout;
@@ -193,7 +193,7 @@ TEST_CASE("hidden links that lead elsewhere are not believed") {
 }
 
 TEST_CASE("what was a code object and is no more ends the stack") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     FakePython fake(minor);
     PythonReader reader(fake.python);
     CHECK(reader.read(fake.memory, fake.request()).frames.size() == 3);
@@ -206,7 +206,7 @@ TEST_CASE("what was a code object and is no more ends the stack") {
 }
 
 TEST_CASE("another code object at a remembered address is seen") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     FakePython fake(minor);
     PythonReader reader(fake.python);
     CHECK(reader.read(fake.memory, fake.request()).frames[0].function == "Class.inner");
@@ -228,7 +228,7 @@ TEST_CASE("names longer than the limit are cut, and say so") {
 }
 
 TEST_CASE("strings of every kind") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     INFO("3." << minor);
     FakePython fake(minor);
     const PythonLayout& layout = fake.python.layout;
@@ -295,7 +295,7 @@ TEST_CASE("integers of every size") {
 }
 
 TEST_CASE("lists of threads that lie end") {
-  for (unsigned minor = 8; minor <= 14; ++minor) {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
     INFO("3." << minor);
     const PythonLayout layout = FakePython(minor).python.layout;
     const auto read_with = [&](Address at, Address value) {
