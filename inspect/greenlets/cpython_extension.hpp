@@ -19,6 +19,7 @@ struct GreenletExtension {
   Address user_vtable = 0;
   Address main_vtable = 0;
   Address broken_vtable = 0;
+  std::uint64_t thread_local_size = 0;  ///< of its thread-local variables
 
   /// Before greenlet 2.0: everything lies in the Python object itself.
   bool flat() const noexcept { return user_vtable == 0; }

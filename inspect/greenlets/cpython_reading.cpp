@@ -67,7 +67,7 @@ void CpythonReading::run(std::vector<Address> places, ProviderReading& into) {
 void CpythonReading::look() {
   all_ = read_greenlet_fields(target_.memory(), what_.extension, what_.layout, types_, places_);
   std::erase_if(all_, [](const GreenletFields& fields) { return fields.object == 0; });
-  states_.emplace(target_, what_.layout, python_threads_, stacks_, all_);
+  states_.emplace(target_, what_.extension, python_threads_, stacks_, all_);
 }
 
 bool CpythonReading::nothing_ran() const {

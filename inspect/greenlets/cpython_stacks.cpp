@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "inspect/python/pthread_x86_64.hpp"
+
 namespace coppice::inspect {
 namespace {
 
@@ -65,6 +67,34 @@ const ThreadStack* ThreadStacks::at(Address address) const {
 const ThreadStack* ThreadStacks::of(pid_t tid) const {
   const auto found = std::ranges::find(stacks_, tid, &ThreadStack::tid);
   return found != stacks_.end() ? &*found : nullptr;
+}
+
+std::map<std::uint64_t, pid_t> find_in_thread_locals(const Memory& memory,
+                                                     std::span<const PythonThread> python, std::uint64_t size,
+                                                     std::span<const std::uint64_t> values) {
+  constexpr std::uint64_t most_modules = 1024;
+  constexpr std::uint64_t largest_block = 4096;
+  std::map<std::uint64_t, pid_t> found;
+  if (size > largest_block || values.empty()) return found;
+  for (const PythonThread& thread : python) {
+    if (!thread.tid || thread.pthread == 0) continue;
+    const auto vector = memory.read_value<Address>(thread.pthread + pthread_dtv_offset);
+    if (!vector.ok()) continue;
+    const auto count = memory.read_value<std::uint64_t>(*vector - dtv_entry_size);
+    const std::uint64_t modules = count.ok() ? std::min(*count, most_modules) : 0;
+    std::vector<std::uint64_t> blocks(modules * dtv_entry_size / sizeof(std::uint64_t));
+    memory.read_some(*vector + dtv_entry_size, std::as_writable_bytes(std::span(blocks)));
+    std::vector<std::uint64_t> block(size / sizeof(std::uint64_t));
+    for (std::size_t i = 0; i < blocks.size(); i += dtv_entry_size / sizeof(std::uint64_t)) {
+      if (blocks[i] == 0 || blocks[i] == UINT64_MAX) continue;  // -1: not used by this thread yet
+      std::ranges::fill(block, 0);
+      memory.read_some(blocks[i], std::as_writable_bytes(std::span(block)));
+      for (const std::uint64_t word : block) {
+        if (word != 0 && std::ranges::find(values, word) != values.end()) found.emplace(word, *thread.tid);
+      }
+    }
+  }
+  return found;
 }
 
 }  // namespace coppice::inspect

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
@@ -36,5 +37,12 @@ class ThreadStacks {
  private:
   std::vector<ThreadStack> stacks_;  ///< by address, disjoint
 };
+
+/// The thread among whose thread-local variables of one module one of the `values` is, for each value that is
+/// found: by value. `size`: of the module's thread-local variables; which of each thread's blocks that is
+/// needs not be known, as the values are addresses that nothing else has a reason to hold.
+std::map<std::uint64_t, pid_t> find_in_thread_locals(const Memory& memory,
+                                                     std::span<const PythonThread> python, std::uint64_t size,
+                                                     std::span<const std::uint64_t> values);
 
 }  // namespace coppice::inspect

@@ -19,10 +19,10 @@ Address on_stack(const GreenletFields& fields) {
 
 }  // namespace
 
-GreenletStates::GreenletStates(const Target& target, const GreenletLayout& layout,
+GreenletStates::GreenletStates(const Target& target, const GreenletExtension& extension,
                                std::span<const PythonThread> python, const ThreadStacks& stacks,
                                std::span<const GreenletFields> all)
-    : flat_(layout.flat()), all_(all) {
+    : flat_(extension.flat()), all_(all) {
   index_.reserve(all.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i].object != 0) index_.emplace(all[i].object, i);
@@ -33,6 +33,8 @@ GreenletStates::GreenletStates(const Target& target, const GreenletLayout& layou
     find_threads_by_state(target.memory());
   }
   find_stacks(stacks, target);
+  find_by_thread_locals(target.memory(), extension, python);
+  find_stacks_by_tid(stacks, target);
 }
 
 Address GreenletStates::key(const GreenletFields& fields) const {
@@ -74,18 +76,23 @@ void GreenletStates::find_threads_by_dict(const Memory& memory, std::span<const 
     thread.current = fields.object;
   }
   // Where a PyThreadState keeps its dict differs between versions; that it holds it does not.
-  std::map<Address, std::size_t> found;
+  std::map<Address, std::optional<pid_t>> found;
   for (const PythonThread& known : python) {
     std::array<Address, thread_state_size / sizeof(Address)> words{};
     memory.read_some(known.address, std::as_writable_bytes(std::span(words)));
     for (const Address word : words) {
-      if (threads_.contains(word)) ++found[word];
+      if (threads_.contains(word)) found.emplace(word, known.tid);
     }
   }
   if (found.empty()) return;  // not known which threads there are
   for (auto& [dict, thread] : threads_) {
-    thread.exited = !found.contains(dict);
-    if (thread.exited) thread.current = 0;
+    const auto own = found.find(dict);
+    thread.exited = own == found.end();
+    if (thread.exited) {
+      thread.current = 0;
+    } else {
+      thread.tid = own->second;
+    }
   }
 }
 
@@ -101,6 +108,31 @@ void GreenletStates::find_stacks(const ThreadStacks& stacks, const Target& targe
   if (target.threads().size() != 1 || stacks.all().size() != 1) return;
   for (auto& [unused, thread] : threads_) {
     if (!thread.exited && !thread.stack) settle(thread, stacks.all().front());
+  }
+}
+
+/// A main greenlet that has never been switched away from knows nothing of its stack, but its thread has the
+/// address of the ThreadState in a thread-local variable.
+void GreenletStates::find_by_thread_locals(const Memory& memory, const GreenletExtension& extension,
+                                           std::span<const PythonThread> python) {
+  std::vector<std::uint64_t> wanted;
+  for (const auto& [unused, thread] : threads_) {
+    if (!thread.stack && thread.state != 0) wanted.push_back(thread.state);
+  }
+  const auto found = find_in_thread_locals(memory, python, extension.thread_local_size, wanted);
+  for (auto& [unused, thread] : threads_) {
+    const auto tid = found.find(thread.state);
+    if (tid != found.end() && !thread.tid) thread.tid = tid->second;
+  }
+}
+
+/// Of threads whose tid is known but not yet where their stack is.
+void GreenletStates::find_stacks_by_tid(const ThreadStacks& stacks, const Target& target) {
+  for (auto& [unused, thread] : threads_) {
+    if (!thread.tid || thread.stack) continue;
+    if (const ThreadStack* stack = stacks.of(*thread.tid)) thread.stack = *stack;
+    const auto known = std::ranges::find(target.threads(), *thread.tid, &Thread::tid);
+    if (known != target.threads().end()) thread.nstid = known->nstid;
   }
 }
 

@@ -27,8 +27,9 @@ struct GreenletThread {
 class GreenletStates {
  public:
   /// `all` must outlive the picture.
-  GreenletStates(const Target& target, const GreenletLayout& layout, std::span<const PythonThread> python,
-                 const ThreadStacks& stacks, std::span<const GreenletFields> all);
+  GreenletStates(const Target& target, const GreenletExtension& extension,
+                 std::span<const PythonThread> python, const ThreadStacks& stacks,
+                 std::span<const GreenletFields> all);
 
   State state(const GreenletFields& fields) const;
   /// Null when it is not known: a greenlet that has not started has none but its parents'.
@@ -41,6 +42,9 @@ class GreenletStates {
   void find_threads_by_state(const Memory& memory);
   void find_threads_by_dict(const Memory& memory, std::span<const PythonThread> python);
   void find_stacks(const ThreadStacks& stacks, const Target& target);
+  void find_by_thread_locals(const Memory& memory, const GreenletExtension& extension,
+                             std::span<const PythonThread> python);
+  void find_stacks_by_tid(const ThreadStacks& stacks, const Target& target);
   Address key(const GreenletFields& fields) const;
   static void settle(GreenletThread& thread, const ThreadStack& stack);
 

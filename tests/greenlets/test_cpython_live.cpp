@@ -109,6 +109,7 @@ void check_all(const Seen& seen) {
     INFO(name);
     CHECK(seen[name].greenlet.tid == seen.tid("thread"));
   }
+  CHECK(seen["silent_main"].greenlet.tid == seen.tid("silent"));
   CHECK_FALSE(seen["orphaned"].greenlet.tid);
   CHECK_FALSE(seen["exited_main"].greenlet.tid);
 }
@@ -129,7 +130,7 @@ TEST_CASE("every greenlet of a sleeping process is seen as it is") {
     const Seen seen(snapshot, child.report());
     check_all(seen);
     CHECK(seen["main"].greenlet.state == State::running);
-    for (const char* name : {"main", "thread_runner"}) {
+    for (const char* name : {"main", "thread_runner", "silent_main"}) {
       INFO(name);
       CHECK(seen[name].end == End::base);
       CHECK(has_frame(seen[name], "clock_nanosleep"));
