@@ -93,6 +93,8 @@ class Colony:
         pythonic = [gevent.spawn(gevent.sleep, 3600), gevent.spawn(pair[0].recv, 1)]
         unstarted = [gevent.Greenlet(print) for _ in range(10)]
         finished = [gevent.spawn(int) for _ in range(20)]
+        while not all(map(greenlet.greenlet.__bool__, [s.greenlet for s in self.sleepers] + compiled + pythonic)):
+            gevent.sleep(0.01)
         gevent.sleep(0.05)
         for sleeper in self.sleepers:
             self.expect(sleeper.greenlet, "suspended", sleeper.python, sleeper.native)

@@ -55,7 +55,7 @@ def shown(wanted):
 
 def document():
     return {"greenlets": [{"id": w["id"], "provider": "cpython", "main": w["main"], "type": "zoo." + w["type"], "tid": w["tid"],
-                           "nstid": w["tid"], "error": None, **shown(w)} for w in EXPECTED["greenlets"]]}
+                           "nstid": w["tid"], "error": None, "slice": {"unsaved": None}, **shown(w)} for w in EXPECTED["greenlets"]]}
 
 
 def views():
