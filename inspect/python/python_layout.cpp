@@ -31,8 +31,9 @@ constexpr PythonLayout until_3_10() {
                  .line_table = 0x78,
                  .first_traceable = 0,
                  .instructions = 0,
-                 .local_count = 0x1c,
                  .local_names = 0x48,
+                 .cell_names = 0x58,
+                 .free_names = 0x50,
                  .local_kinds = 0};
   layout.ascii_data = 0x30;
   layout.compact_data = 0x48;
@@ -86,8 +87,9 @@ constexpr PythonLayout layout_3_11() {
                  .line_table = 0x88,
                  .first_traceable = 0xa8,
                  .instructions = 0xb8,
-                 .local_count = 0x4c,
                  .local_names = 0x60,
+                 .cell_names = 0,
+                 .free_names = 0,
                  .local_kinds = 0x68};
   return layout;
 }
@@ -109,7 +111,6 @@ constexpr PythonLayout layout_3_12() {
                   .locals = 0x48};
   layout.code.size = 0xc0;
   layout.code.first_line = 0x44;
-  layout.code.local_count = 0x48;
   layout.code.first_traceable = 0xb0;
   layout.code.instructions = 0xc0;
   layout.ascii_data = 0x28;

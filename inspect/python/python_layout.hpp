@@ -85,8 +85,9 @@ struct PythonLayout {
     std::uint16_t file, name, qualified_name, line_table;
     std::uint16_t first_traceable;  ///< int: a frame that is before this code unit is not complete
     std::uint16_t instructions;     ///< from 3.11: where the code units begin
-    std::uint16_t local_count;      ///< int
-    std::uint16_t local_names;      ///< tuple: co_varnames, from 3.11 co_localsplusnames
+    std::uint16_t local_names;      ///< tuple: co_varnames, from 3.11 co_localsplusnames with all three
+    std::uint16_t cell_names;       ///< tuple: co_cellvars, until 3.10
+    std::uint16_t free_names;       ///< tuple: co_freevars, until 3.10
     std::uint16_t local_kinds;      ///< from 3.11: co_localspluskinds
   } code{};
 

@@ -143,6 +143,7 @@ PythonTypes find_types(const Symbols& symbols) {
   types.tuple = symbols.find("PyTuple_Type");
   types.list = symbols.find("PyList_Type");
   types.dictionary = symbols.find("PyDict_Type");
+  types.cell = symbols.find("PyCell_Type");
   types.none = symbols.find("_Py_NoneStruct");
   return types;
 }

@@ -12,7 +12,7 @@ namespace coppice::inspect {
 /// Addresses of the type objects that the readers want to recognise; 0: not known.
 struct PythonTypes {
   Address code = 0, string = 0, bytes = 0, integer = 0, boolean = 0, floating = 0, tuple = 0, list = 0;
-  Address dictionary = 0;
+  Address dictionary = 0, cell = 0;
   Address none = 0;  ///< the object None itself
 };
 

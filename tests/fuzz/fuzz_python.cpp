@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "inspect/python/python_locals.hpp"
 #include "inspect/python/python_objects.hpp"
 #include "inspect/python/python_version.hpp"
 #include "tests/python/fake_python.hpp"
@@ -121,6 +122,7 @@ class Image final : public Memory {
       {FakePython::frame_objects, 4 * FakePython::per_frame},
       {FakePython::thread_frames, 4 * FakePython::per_frame},
       {FakePython::thread_stack, 0x900},
+      {FakePython::objects, 0x2b00},
   };
 
   std::vector<Piece> pieces_;
@@ -172,6 +174,13 @@ void read_everything(Subject& subject, const std::vector<std::byte>& stack) {
     frames += each.frames.size();
   }
   check(frames <= limits().all_frames);
+  if (stacks[0].frames.empty()) return;
+  constexpr std::size_t most_locals = 14;
+  const ReprLimits shown{100, 20, 3, 2};
+  const PythonLocals locals =
+      read_python_locals(subject.image, subject.fake.python, stacks[0].frames[0], most_locals, shown);
+  check(locals.locals.size() <= most_locals);
+  for (const PythonLocal& local : locals.locals) check(local.value.size() < 1000);
 }
 
 void read_objects(const Subject& subject) {

@@ -38,8 +38,13 @@ FakePython::FakePython(unsigned minor) {
   python.version.hex = 3U << 24U | minor << 16U | 5U << 8U | 0xf0U;
   python.runtime = runtime;
   python.layout = *python_layout(python.version);
-  python.types.code = type_objects;
-  python.types.string = type_objects + 0x1000;
+  Address next_type = type_objects;
+  for (Address* type :
+       {&python.types.code, &python.types.string, &python.types.bytes, &python.types.integer,
+        &python.types.boolean, &python.types.floating, &python.types.tuple, &python.types.list,
+        &python.types.dictionary, &python.types.cell, &python.types.none}) {
+    *type = next_type += 0x200;
+  }
   put_code(0, U"Class.inner", U"/srv/inner.py", 10);
   put_code(1, U"m\u00efddle", U"/srv/m.py", 20);
   put_code(2, U"<not begun>", U"/srv/hidden.py", 30);
@@ -55,6 +60,7 @@ FakePython::FakePython(unsigned minor) {
     position.top_frame = frame_objects;
     position.current_frame = frames;
   }
+  put_objects();
   put_interpreters();
   target.memory_ = &memory;
 }
@@ -172,6 +178,90 @@ void FakePython::put_frames(const Chain& chain) {
     put_word(object + python.layout.frame_object.real_previous, real_previous);
     const Address shown_next = i == 0 ? next : i == 1 ? frame + 2 * per_frame : 0;
     put_word(frame + offsets.previous, shown_next);
+  }
+}
+
+/// The object in that place: type and the words after it.
+Address FakePython::put_object(std::size_t number, Address type, std::initializer_list<std::uint64_t> words) {
+  const Address at = objects + number * 0x100;
+  memory.put(at, std::vector<std::byte>(0x100));
+  put_word(at + PythonLayout::object_type, type);
+  Address next = at + PythonLayout::variable_size;
+  for (const std::uint64_t word : words) {
+    put_word(next, word);
+    next += sizeof word;
+  }
+  return at;
+}
+
+void FakePython::put_objects() {
+  constexpr std::uint64_t one_digit = 1, tag_of_one_digit = 1 << 3;
+  const PythonTypes& types = python.types;
+  const std::uint64_t size = python.layout.new_long ? tag_of_one_digit : one_digit;
+  const Address text = put_string(put_object(0, types.string, {}), U"snake", 1);
+  put_object(1, types.bytes, {2, 0, 0x6100});
+  const Address number = put_object(2, types.integer, {size, 3});
+  put_object(3, types.boolean, {size, 1});
+  put_object(4, types.floating, {0x3fe0000000000000});
+  const Address pair = put_object(5, types.tuple, {1});
+  put_word(pair + python.layout.tuple_items, number);
+  const Address items = objects + 0x2000;
+  const Address many = put_object(6, types.list, {3, items});
+  const std::array listed = {number, text, many};
+  memory.put(items, std::as_bytes(std::span(listed)));
+  const Address keys = objects + 0x2100;
+  put_object(7, types.dictionary, {1, 0, keys, 0});
+  memory.put(keys, std::vector<std::byte>(0x100));
+  if (minor() < 11) {  // size 8, one entry; indices of 8 bytes
+    put_word(keys + 0x08, 8);
+    put_word(keys + 0x20, 1);
+    put_word(keys + 0x38, text);
+    put_word(keys + 0x40, number);
+  } else {  // log2 of both sizes 3, keys are str, one entry
+    put_word(keys + 0x08, 0x010303);
+    put_word(keys + 0x18, 1);
+    put_word(keys + 0x28, text);
+    put_word(keys + 0x30, number);
+  }
+  const Address other_type = put_object(8, 0, {});
+  const std::array<char, 6> name = {'O', 't', 'h', 'e', 'r', 0};
+  put_word(other_type + PythonLayout::type_name, other_type + 0x80);
+  memory.put(other_type + 0x80, std::as_bytes(std::span(name)));
+  put_object(9, other_type, {});
+  put_object(10, types.cell, {number});
+  const bool object = python.layout.frame_kind == FrameKind::frame_object;
+  put_variables(frames + (object ? python.layout.frame_object.locals : python.layout.frame.locals));
+}
+
+/// Names and slots of the variables of `inner`.
+void FakePython::put_variables(Address slots) {
+  const std::u32string_view names[] = {U"text", U"data", U"number", U"truth", U"real",    U"nothing",
+                                       U"pair", U"many", U"table",  U"other", U"unbound", U"cell"};
+  const Address values[] = {objects,
+                            objects + 0x100,
+                            objects + 0x200,
+                            objects + 0x300,
+                            objects + 0x400,
+                            python.types.none,
+                            objects + 0x500,
+                            objects + 0x600,
+                            objects + 0x700,
+                            objects + 0x900,
+                            0,
+                            objects + 0xa00};
+  const Address tuple = objects + 0x2200, empty = objects + 0x2300, strings = objects + 0x2400;
+  memory.put(tuple, std::vector<std::byte>(0x100));
+  memory.put(empty, std::vector<std::byte>(0x40));
+  put_word(tuple + PythonLayout::variable_size, std::size(names));
+  for (std::size_t i = 0; i < std::size(names); ++i) {
+    const Address name = put_string(strings + i * 0x80, names[i], 1);
+    put_word(tuple + python.layout.tuple_items + i * sizeof(Address), name);
+    put_word(slots + i * sizeof(Address), values[i]);
+  }
+  const auto& offsets = python.layout.code;
+  put_word(code(0) + offsets.local_names, tuple);
+  for (const std::uint16_t offset : {offsets.cell_names, offsets.free_names}) {
+    if (offset != 0) put_word(code(0) + offset, empty);
   }
 }
 

@@ -18,6 +18,11 @@ namespace coppice::inspect::testing {
 ///     (a frame that has not begun; 3.11 and newer)
 ///     outer       called by C: an entry
 ///
+/// `inner` has variables of every kind that python_repr() knows:
+///
+///     text = 'snake', data = b'\x00a', number = 3, truth = True, real = 0.5, nothing = None, pair = (3,),
+///     many = [3, 'snake', <itself>], table = {'snake': 3}, other = <Other at 0x...>, cell = 3 (in a cell)
+///
 /// A thread has the same frames, as they are when nothing is exposed.
 class FakePython {
  public:
@@ -30,6 +35,7 @@ class FakePython {
   static constexpr Address frames = 0x200000;         ///< 0x200 bytes for each, inner frame first
   static constexpr Address frame_objects = 0x300000;  ///< likewise
   static constexpr Address thread_frames = 0x400000;  ///< likewise
+  static constexpr Address objects = 0x500000;        ///< the variables of `inner`, 0x100 bytes for each
   static constexpr Address stack_start = 0x7f0000, stack_stop = 0x7f1000;
   static constexpr Address thread_stack = 0x7f8000;
   static constexpr std::size_t per_code = 0x1000, per_frame = 0x200;
@@ -61,6 +67,9 @@ class FakePython {
   void put_interpreters();
   void put_frame_objects(Address at);
   void put_frames(const Chain& chain);
+  void put_objects();
+  void put_variables(Address slots);
+  Address put_object(std::size_t number, Address type, std::initializer_list<std::uint64_t> words);
   void put_word(Address at, std::uint64_t value);
 };
 

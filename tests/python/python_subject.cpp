@@ -96,6 +96,9 @@ PythonSubject::PythonSubject(const std::string& script, std::vector<std::string>
     greenlet.position = {entry["top_frame"], entry["current_frame"], entry["previous_frame"]};
     greenlet.slice = {entry["start"], entry["stop"], entry["copy"], entry["saved"]};
     greenlet.frames = frames_of(entry["frames"]);
+    if (entry.contains("locals")) {
+      for (const auto& [name, text] : entry["locals"].items()) greenlet.locals[name] = bytes_of(text);
+    }
     greenlets.push_back(std::move(greenlet));
   }
   for (const Json& entry : report["threads"]) {

@@ -30,6 +30,8 @@ struct ExpectedGreenlet {
   PythonPosition position;
   Slice slice;  ///< `stop` of a main greenlet is the highest address
   std::vector<ExpectedFrame> frames;
+  std::map<std::string, std::string>
+      locals;  ///< of its frame of the function `with_locals`, where it has one
 };
 
 struct ExpectedThread {

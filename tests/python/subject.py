@@ -300,6 +300,47 @@ def p_nested_greenlet(path):
     (record(), g.switch(path))
 
 
+class Anything:
+    pass
+
+
+class Text(str):
+    pass
+
+
+def with_locals(path):
+    integer, negative, large, larger, zero = 42, -7, 2**62 + 1, -(2**200), 0
+    yes, no, nothing, number, whole, infinite = True, False, None, 2.5, 1e3, float("-inf")
+    text, latin, greek, snake = "it's\n", "caf\u00e9", "\u03bb" * 3, "\U0001f40d"
+    long_text, data = "x" * 100, b"\x00'a\xff"
+    pair, single, empty, nested, long_list = (1, "b"), (3,), (), [1, [2, [3]]], list(range(10))
+    mapping, no_mapping, mixed = {"a": 1, "b": (2,)}, {}, {1: "x", None: [], "gone": 0}
+    del mixed["gone"]
+    mixed["added"] = True
+    anything, derived, function = Anything(), Text("s"), max
+    captured = [5]
+    inner = lambda: captured  # noqa: E731
+    unbound = 1
+    del unbound
+    EXPECTED_LOCALS.update(
+        (name, shown(value)) for name, value in locals().items() if name != "path"
+    )
+    EXPECTED_LOCALS.update(larger="<int of up to 210 bits, negative>", long_text="'%s'\u2026" % ("x" * 60),
+                           nested="[1, [2, [\u2026]]]", long_list="[0, 1, 2, 3, 4, 5, \u2026]", text="'it\\'s\\n'",
+                           data="b'\\x00\\'a\\xff'", captured="[5]", empty="()")
+    return go_on(path)
+
+
+EXPECTED_LOCALS = {}
+
+
+def shown(value):
+    plain = (int, float, bool, type(None), str, bytes, tuple, list, dict)
+    if type(value) in plain:
+        return repr(value)
+    return "<%s at 0x%x>" % (type(value).__name__, id(value))
+
+
 WAYS = [value for name, value in sorted(globals().items()) if name.startswith("p_") and name not in ("p_park",)]
 
 
@@ -408,6 +449,8 @@ def main():
         for second in WAYS[::4]:
             start(run, [first, second])
     start(run, [])
+    start(run, [with_locals])
+    parked[-1] += (EXPECTED_LOCALS,)
     for _ in range(RANDOM_GREENLETS):
         start(run, chooser.choices(WAYS, k=chooser.randint(0, 8)))
     for function in THREADS:
@@ -418,11 +461,13 @@ def main():
     threading.Event().wait(0.3)  # until the threads are inside their calls
 
     report = {"hex": sys.hexversion, "greenlet": greenlet.__version__, "disagree": 0, "greenlets": [], "threads": []}
-    for g, expected in parked:
+    for g, expected, *variables in parked:
         if not look_inside(g, expected):
             report["disagree"] += 1
         entry = position(g)
         entry["frames"] = expected
+        if variables:
+            entry["locals"] = {name: hexadecimal(text) for name, text in variables[0].items()}
         report["greenlets"].append(entry)
     current = sys._current_frames()
     for ident, frame in current.items():

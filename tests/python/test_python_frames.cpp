@@ -8,6 +8,7 @@
 
 #include "inspect/memory/slice_memory.hpp"
 #include "inspect/python/python_frames.hpp"
+#include "inspect/python/python_locals.hpp"
 #include "tests/python/python_subject.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/target/child.hpp"
@@ -41,8 +42,23 @@ std::vector<Greenlet> greenlets_of(const PythonSubject& subject, const Target& t
 }
 
 struct Counts {
-  std::size_t greenlets = 0, frames = 0, different = 0, runs = 0, lost = 0;
+  std::size_t greenlets = 0, frames = 0, different = 0, runs = 0, lost = 0, with_locals = 0;
 };
+
+/// Compares the local variables of the one frame whose variables the program tells.
+void compare_locals(const ExpectedGreenlet& expected, const PythonStack& stack, const Target& target,
+                    const PythonRuntime& python) {
+  const auto frame = std::ranges::find(stack.frames, Interned("with_locals"), &PythonFrame::function);
+  REQUIRE(frame != stack.frames.end());
+  const PythonLocals locals = read_python_locals(target.memory(), python, *frame);
+  REQUIRE(!locals.error);
+  CHECK(locals.left_out == 0);
+  std::map<std::string, std::string> found;
+  for (const PythonLocal& local : locals.locals) found[local.name] = local.value;
+  CHECK(found.erase("path") == 1);
+  CHECK(found.size() >= 25);
+  CHECK(found == expected.locals);
+}
 
 /// Reads all greenlets and compares them frame by frame.
 Counts compare_greenlets(const PythonSubject& subject, const Target& target, PythonReader& reader) {
@@ -69,6 +85,10 @@ Counts compare_greenlets(const PythonSubject& subject, const Target& target, Pyt
       ++counts.runs;
       CHECK(frame.entry_frame > greenlets[i].slice.start);
       CHECK(frame.entry_frame < greenlets[i].slice.stop);
+    }
+    if (!subject.greenlets[i].locals.empty()) {
+      compare_locals(subject.greenlets[i], stacks[i], target, reader.runtime());
+      ++counts.with_locals;
     }
     ++counts.greenlets;
     counts.frames += stacks[i].frames.size();
@@ -129,6 +149,7 @@ void check_all(const PythonSubject& subject, const Target& target, const char* h
   const Counts counts = compare_greenlets(subject, target, reader);
   CHECK(counts.greenlets >= 400);
   CHECK(counts.frames >= 4000);
+  CHECK(counts.with_locals == 1);
   CHECK(counts.lost <= 1);  // only one has part of its stack on that of a thread
   if (subject.hex >= 0x030c0000) CHECK(counts.runs > counts.greenlets);
   const Counts again = compare_greenlets(subject, target, reader);  // now everything is remembered

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "inspect/python/python_frames.hpp"
+#include "inspect/python/python_locals.hpp"
 #include "inspect/python/python_objects.hpp"
 #include "tests/python/fake_python.hpp"
 #include "tests/support/catch.hpp"
@@ -90,13 +91,14 @@ TEST_CASE("whichever read fails, what is shown is right and what is missing is s
     const FakePython fake(minor);
     const PythonStack whole = read(fake, fake.request());
     for (const bool after : {false, true}) {
-      std::uint64_t reads = 1;
+      const FailNth never(fake.memory);
+      CHECK(lines_of(PythonReader(fake.python).read(never, fake.request())) == lines_of(whole));
+      const std::uint64_t reads = never.reads();
       std::uint64_t unharmed = 0;
       for (std::uint64_t nth = 0; nth < reads; ++nth) {
         const FailNth failing(fake.memory, nth, after);
         PythonReader reader(fake.python);
         const PythonStack stack = reader.read(failing, fake.request());
-        reads = failing.reads();
         REQUIRE(stack.frames.size() <= 4);
         unharmed += !stack.error && lines_of(stack) == lines_of(whole) ? 1U : 0U;
         if (!stack.error) REQUIRE(stack.frames.size() >= 3);
@@ -265,6 +267,52 @@ TEST_CASE("strings of every kind") {
     fake.memory.put_value(at + PythonLayout::string_state, 7U << 2U);
     CHECK(!read_python_string(fake.memory, layout, at, 1000).ok());
     CHECK(!read_python_string(fake.memory, layout, 0xdead000, 1000).ok());
+  }
+}
+
+TEST_CASE("local variables of every kind, in every version") {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
+    INFO("3." << minor);
+    const FakePython fake(minor);
+    const PythonStack stack = read(fake, fake.request());
+    REQUIRE(stack.frames.size() == 3);
+    const auto lines = [&](const Memory& memory, std::size_t most) {
+      const PythonLocals locals = read_python_locals(memory, fake.python, stack.frames[0], most);
+      std::vector<std::string> all;
+      for (const PythonLocal& local : locals.locals) all.push_back(local.name + " = " + local.value);
+      if (locals.left_out != 0) all.push_back(fmt::format("and {}", locals.left_out));
+      if (locals.error) all.push_back("error");
+      return all;
+    };
+    const std::vector<std::string> right = {"text = 'snake'",
+                                            "data = b'\\x00a'",
+                                            "number = 3",
+                                            "truth = True",
+                                            "real = 0.5",
+                                            "nothing = None",
+                                            "pair = (3,)",
+                                            "many = [3, 'snake', [3, 'snake', […]]]",
+                                            "table = {'snake': 3}",
+                                            "other = <Other at 0x500900>",
+                                            "cell = 3"};
+    CHECK(lines(fake.memory, 64) == right);
+    CHECK(lines(fake.memory, 2) == std::vector<std::string>{right[0], right[1], "and 9"});
+    const FailNth never(fake.memory);
+    CHECK(lines(never, 64) == right);
+    const std::uint64_t reads = never.reads();
+    for (std::uint64_t nth = 0; nth < reads; ++nth) {
+      const FailNth failing(fake.memory, nth);
+      const std::vector<std::string> some = lines(failing, 64);
+      const bool failed = some == std::vector<std::string>{"error"};
+      REQUIRE((failed || some.size() >= right.size() - 1));
+      for (const std::string& line : some) {
+        const bool known = std::ranges::find(right, line) != right.end();
+        const bool said = line.find("unreadable") != std::string::npos || line.starts_with("? = ") ||
+                          line.starts_with("data = b'") || line == "cell = <cell at 0x500a00>";
+        REQUIRE((failed || known || said));
+      }
+    }
+    CHECK(reads > 50);
   }
 }
 
