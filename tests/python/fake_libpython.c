@@ -1,0 +1,47 @@
+// Libraries that say they are a CPython, each with something wrong: the variants are in CMakeLists.txt.
+#include <stdint.h>
+
+#if defined(NOT_STARTED) || defined(BROKEN) || defined(DISAGREES)
+const unsigned long Py_Version = 0x030b02f0;
+#elif defined(FUTURE)
+const unsigned long Py_Version = 0x036300f0;
+#elif defined(OLD)
+const unsigned long Py_Version = 0x030710f0;
+#elif defined(FREE_THREADED) || defined(REARRANGED)
+const unsigned long Py_Version = 0x030d00f0;
+#endif
+
+// As Py_GetVersion() leaves it.
+char version_text[250] =
+#if defined(DISAGREES)
+    "3.11.7 (main, May  9 2026, 07:35:01) [GCC 12.2.0]";
+#elif defined(FREE_THREADED)
+    "3.13.0 experimental free-threading build (main, May  9 2026, 07:35:01) [GCC 12.2.0]";
+#else
+    "x";
+#endif
+
+struct {
+  char cookie[8];
+  uint64_t version;
+  uint64_t free_threaded;
+  uint64_t words[400];
+} _PyRuntime = {
+#if defined(FREE_THREADED) || defined(REARRANGED)
+    {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'},
+    0x030d00f0,
+#if defined(FREE_THREADED)
+    1,
+#else
+    0,
+#endif
+    {1, 2, 3},
+#elif defined(BROKEN)
+    {1},
+    0,
+    0,
+    {[2] = 0x10, [3] = 0x10},
+#else
+    {1},
+#endif
+};
