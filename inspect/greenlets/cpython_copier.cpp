@@ -81,6 +81,11 @@ void GreenletCopier::copy_batch(std::span<const GreenletFields* const> batch, co
   for (const GreenletFields* fields : batch) {
     CopiedGreenlet& copied = into.emplace_back(CopiedGreenlet{*fields, identify(*fields, states), false});
     if (asleep(copied.greenlet)) set_slice(copied, states);
+    const GreenletThread* thread = states.thread(*fields);
+    if (asleep(copied.greenlet) && thread != nullptr && thread->unknown) {
+      copied.greenlet.error = Error{ErrorCode::unreadable, thread->state,
+                                    "what its thread runs cannot be read, so it may be this greenlet"};
+    }
     announced.push_back(may_copy(copied) ? announce(copied) : Ranges());
   }
   ranges_.read();

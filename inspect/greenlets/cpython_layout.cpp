@@ -157,8 +157,8 @@ class Calibration {
   }
 
   bool belongs(const Sample& sample) const {
-    return memory_.read_value<Address>(sample.at(layout_.self) + layout_.pimpl).ok() &&
-           *memory_.read_value<Address>(sample.at(layout_.self) + layout_.pimpl) == sample.address;
+    const auto back = memory_.read_value<Address>(sample.at(layout_.self) + layout_.pimpl);
+    return back.ok() && *back == sample.address;
   }
 
   /// A main greenlet's stack has no end: -1.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "inspect/greenlets/range_reader.hpp"
 
@@ -37,8 +38,15 @@ bool is_derived_type(const Memory& memory, Address type, std::uint64_t base_size
          (*metaflags & flag_type_subclass) != 0;
 }
 
-/// Those of the objects that a neighbour in the garbage collector's list leads to.
-std::vector<Address> collected(const Memory& memory, std::span<const Address> objects) {
+bool lies_in(std::span<const AddressRange> ranges, Address address) {
+  const auto next = std::ranges::upper_bound(ranges, address, {}, &AddressRange::start);
+  return next != ranges.begin() && address < std::prev(next)->end;
+}
+
+/// Those of the objects that a neighbour in the garbage collector's list leads to. One for which that cannot
+/// be read although it should be there counts as well: it may be one.
+std::vector<Address> collected(const Memory& memory, std::span<const AddressRange> ranges,
+                               std::span<const Address> objects) {
   RangeReader heads(memory);
   for (const Address object : objects) {
     heads.add(object - gc_head, sizeof(Address));
@@ -56,7 +64,8 @@ std::vector<Address> collected(const Memory& memory, std::span<const Address> ob
     const Address head = objects[i] - gc_head;
     const bool leads_back = (neighbours.word(2 * i).value_or(0) & ~gc_flags) == head ||
                             (neighbours.word(2 * i + 1).value_or(0) & ~gc_flags) == head;
-    if (leads_back) result.push_back(objects[i]);
+    const bool missing = !heads.word(2 * i) && !heads.word(2 * i + 1) && lies_in(ranges, head);
+    if (leads_back || missing) result.push_back(objects[i]);
   }
   return result;
 }
@@ -139,7 +148,7 @@ std::vector<Address> GreenletFinder::find_flat(std::span<const AddressRange> ran
       newest.push_back(type);
     }
   }
-  std::vector<Address> places = collected(memory, objects);
+  std::vector<Address> places = collected(memory, ranges, objects);
   std::ranges::sort(places);
   const auto twice = std::ranges::unique(places);
   places.erase(twice.begin(), twice.end());

@@ -66,8 +66,10 @@ void CpythonReading::run(std::vector<Address> places, ProviderReading& into) {
 /// Reads the fields of everything at once: which greenlet runs is seen only together with the others.
 void CpythonReading::look() {
   all_ = read_greenlet_fields(target_.memory(), what_.extension, what_.layout, types_, places_);
-  std::erase_if(all_, [](const GreenletFields& fields) { return fields.object == 0; });
+  const auto left_out = std::erase_if(all_, [](const GreenletFields& fields) { return fields.object == 0; });
   states_.emplace(target_, what_.extension, python_threads_, stacks_, all_);
+  // Before greenlet 2.0 all that were found are greenlets, and who runs is seen by comparing all of them.
+  if (what_.layout.flat() && left_out > 0) states_->doubt();
 }
 
 bool CpythonReading::nothing_ran() const {

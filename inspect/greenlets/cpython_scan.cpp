@@ -112,15 +112,18 @@ WordScan scan_for_words(const Memory& memory, std::span<const AddressRange> rang
   for (auto batch = pieces.next(); !batch.empty() && !scan.too_many; batch = pieces.next()) {
     memory.read_batch(batch);
     for (ReadRequest& piece : batch) {
+      bool tried_again = false;
       for (;;) {
         scan.bytes += piece.got;
         matcher.look(piece.address, piece.into.first(piece.got), scan, limits.hits);
         if (piece.got == piece.into.size()) break;
-        // The page behind what was read is missing: go on behind that.
+        // A batch may fail as a whole, so once more from where it ended; then behind that page.
+        tried_again = !tried_again;
         const Address behind = (piece.address + piece.got) / page * page + page;
-        if (behind - piece.address >= piece.into.size()) break;
-        piece.into = piece.into.subspan(static_cast<std::size_t>(behind - piece.address));
-        piece.address = behind;
+        const std::uint64_t skipped = tried_again ? piece.got & ~(word_size - 1) : behind - piece.address;
+        if (skipped >= piece.into.size()) break;
+        piece.into = piece.into.subspan(static_cast<std::size_t>(skipped));
+        piece.address += skipped;
         piece.got = memory.read_some(piece.address, piece.into);
       }
     }

@@ -51,7 +51,8 @@ void GreenletStates::find_threads_by_state(const Memory& memory) {
     thread.exited = fields.thread_state == 0;
     if (thread.exited) continue;
     const auto state = memory.read_value<GreenletThreadState>(fields.thread_state);
-    if (state.ok() && state->main == fields.object) thread.current = state->current;
+    thread.unknown = !state.ok() || state->main != fields.object;
+    if (!thread.unknown) thread.current = state->current;
   }
 }
 
@@ -140,6 +141,13 @@ void GreenletStates::settle(GreenletThread& thread, const ThreadStack& stack) {
   thread.stack = stack;
   thread.tid = stack.tid;
   thread.nstid = stack.nstid;
+}
+
+void GreenletStates::doubt() {
+  for (auto& [unused, thread] : threads_) {
+    thread.unknown = !thread.exited;
+    thread.current = 0;
+  }
 }
 
 State GreenletStates::state(const GreenletFields& fields) const {

@@ -15,10 +15,11 @@ namespace coppice::inspect {
 
 /// One thread as the greenlet extension knows it.
 struct GreenletThread {
-  Address key = 0;      ///< its main greenlet (flat: its PyThreadState's dict)
-  bool exited = false;  ///< there is no such thread any more
-  Address current = 0;  ///< PyGreenlet that runs
-  Address state = 0;    ///< ThreadState; 0 when exited, and flat
+  Address key = 0;       ///< its main greenlet (flat: its PyThreadState's dict)
+  bool exited = false;   ///< there is no such thread any more
+  Address current = 0;   ///< PyGreenlet that runs
+  bool unknown = false;  ///< which one that is cannot be read
+  Address state = 0;     ///< ThreadState; 0 when exited, and flat
   std::optional<pid_t> tid, nstid;
   std::optional<ThreadStack> stack;
 };
@@ -30,6 +31,9 @@ class GreenletStates {
   GreenletStates(const Target& target, const GreenletExtension& extension,
                  std::span<const PythonThread> python, const ThreadStacks& stacks,
                  std::span<const GreenletFields> all);
+
+  /// Some greenlets could not be read, any of which may be one that runs.
+  void doubt();
 
   State state(const GreenletFields& fields) const;
   /// Null when it is not known: a greenlet that has not started has none but its parents'.

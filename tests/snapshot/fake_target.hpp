@@ -1,7 +1,9 @@
 // A Target made of plain data, for tests that need no process.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,9 @@ class FakeTarget final : public Target {
   std::map<pid_t, ThreadRegisters> registers_;  ///< the others run on a CPU
   std::vector<std::string> warnings_;
   bool gone_ = false;
+  std::optional<std::string> stillness_ = std::string();
+  std::map<Address, std::vector<AddressRange>> populated_;  ///< of mappings, by start; the others are whole
+  std::function<void()> before_still_;                      ///< called when the target is to stand still
 
   Kind kind() const override { return kind_; }
   pid_t pid() const override { return 4242; }
@@ -37,6 +42,15 @@ class FakeTarget final : public Target {
     auto found = registers_.find(tid);
     if (found == registers_.end()) return Error{ErrorCode::not_stopped, 0, "thread runs on a CPU"};
     return found->second;
+  }
+  std::optional<std::string> stillness() const override { return stillness_; }
+  std::vector<Error> while_still(const WhileStill& copy) const override {
+    if (before_still_) before_still_();
+    return Target::while_still(copy);
+  }
+  std::vector<AddressRange> populated(Address start, Address end) const override {
+    const auto found = populated_.find(start);
+    return found != populated_.end() ? found->second : Target::populated(start, end);
   }
   Result<UniqueFd> open_image(const Module& module) const override {
     return Error{ErrorCode::no_file, 0, "no file for " + module.path};
