@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "inspect/greenlets/range_reader.hpp"
+#include "inspect/memory/cached_memory.hpp"
 #include "inspect/python/python_lines.hpp"
 #include "inspect/python/python_objects.hpp"
 
@@ -48,9 +49,10 @@ void CodeCache::update(const Memory& memory, std::vector<Address> codes) {
   RangeReader reader(memory);
   for (const Address code : codes) reader.add(code, python_.layout.code.size);
   reader.read();
+  const CachedMemory cached(memory);
   for (std::size_t i = 0; i < codes.size(); ++i) {
     CodeInfo& info = codes_[codes[i]];
-    if (!look(reader.bytes(i), info)) read(memory, reader.bytes(i), info);
+    if (!look(reader.bytes(i), info)) read(cached, reader.bytes(i), info);
   }
 }
 

@@ -23,7 +23,7 @@ struct PythonLocals {
 
 /// Local variables, arguments and those of enclosing functions (cells), of a frame that a PythonReader has
 /// read. Variables without a value are left out. At most `most` are shown. Modules and classes keep theirs
-/// elsewhere: they have none here.
+/// elsewhere: they have none here. Give it a CachedMemory: that is twenty times as fast.
 PythonLocals read_python_locals(const Memory& memory, const PythonRuntime& python, const PythonFrame& frame,
                                 std::size_t most = 64, ReprLimits limits = {});
 

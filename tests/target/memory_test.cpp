@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "inspect/memory/cached_memory.hpp"
 #include "inspect/memory/fakes.hpp"
 #include "inspect/memory/slice_memory.hpp"
 
@@ -143,4 +144,29 @@ TEST_CASE("the Nth read fails, alone or with all that follow") {
   const FailNth from_then_on(memory, 1, true);
   from_then_on.read_batch(requests);
   CHECK((requests[0].got == 8 && requests[1].got == 0 && requests[2].got == 0));
+}
+
+TEST_CASE("a cached memory says what the memory says, byte for byte, and reads each page once") {
+  FakeMemory memory;
+  std::vector<std::byte> bytes(5 * CachedMemory::page_size);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 31 + i / 4096);
+  memory.put(0x10000, bytes);
+  memory.remove(0x12800, 16);  // a page that is not readable as a whole
+  for (const std::size_t most : {std::size_t{2}, std::size_t{100}}) {
+    const CachedMemory cached(memory, most);
+    for (Address at = 0xffe0; at < 0x15020; at += 7) {
+      for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{8}, std::size_t{100},
+                                     std::size_t{4096}, std::size_t{9000}}) {
+        std::vector<std::byte> one(size), other(size);
+        const std::size_t got = memory.read_some(at, one);
+        REQUIRE(cached.read_some(at, other) == got);
+        REQUIRE(std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(got), other.begin()));
+      }
+    }
+  }
+  const FailNth counted(memory);
+  const CachedMemory cached(counted);
+  for (Address at = 0x10000; at < 0x12000; at += 8) REQUIRE(cached.read_value<std::uint64_t>(at).ok());
+  CHECK(counted.reads() == 2);
+  CHECK(!cached.read_value<std::uint64_t>(UINT64_MAX - 3).ok());
 }
