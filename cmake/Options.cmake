@@ -41,6 +41,14 @@ if(COPPICE_SANITIZER_FLAGS)
     add_compile_options(-fsanitize-address-use-after-return=never)
   endif()
 endif()
+# coppice_never_sanitize(TARGET): a program that is looked into stays as users run it. With a sanitizer's shadow memory it
+# would leave no core, and its symbols and code would not be the compiler's own.
+function(coppice_never_sanitize target)
+  if(COPPICE_SANITIZE)
+    target_compile_options(${target} PRIVATE -fno-sanitize=all -U COPPICE_SANITIZE_ADDRESS -U COPPICE_SANITIZE_THREAD)
+    target_link_options(${target} PRIVATE -fno-sanitize=all)
+  endif()
+endfunction()
 if(COPPICE_FUZZ)
   # Everything is instrumented for coverage; only the fuzz targets link libFuzzer's main.
   add_compile_options(-fsanitize=fuzzer-no-link)

@@ -31,8 +31,9 @@ inspect::Result<void> choose_and_watch(Screen& screen, Events& events, const Opt
   for (;;) {
     const auto chosen = processes.run();
     if (!chosen.ok()) return chosen.error();
-    if (!*chosen) return {};
-    auto target = inspect::open_process(**chosen, options.search);
+    const auto& pid = *chosen;
+    if (!pid) return {};
+    auto target = inspect::open_process(*pid, options.search);
     if (!target.ok()) {
       processes.set_message(target.error().message);
       continue;

@@ -48,6 +48,7 @@ std::vector<std::string> by_build_id(const std::string& id, const FileSearch& se
 std::vector<std::string> by_link(const Module& module, const std::string& link, const FileSearch& search,
                                  const std::vector<std::string>& prefixes) {
   std::vector<std::string> paths;
+  paths.reserve(search.directories.size());
   for (const std::string& folder : search.directories) {
     paths.push_back(fmt::format("{}/{}", folder, base_name(link)));
   }

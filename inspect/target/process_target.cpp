@@ -36,6 +36,7 @@ constexpr std::string_view kRunning = "running";  // all of /proc/PID/task/TID/s
 /// The numbers that name the entries of an open folder.
 std::vector<pid_t> numbered_entries(UniqueFd folder) {
   std::vector<pid_t> numbers;
+  if (!folder) return numbers;
   DIR* entries = fdopendir(folder.release());
   if (entries == nullptr) return numbers;
   while (const dirent* entry = readdir(entries)) {  // NOLINT(concurrency-mt-unsafe): a stream of our own

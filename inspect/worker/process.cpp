@@ -57,6 +57,7 @@ class Launch {
     std::string name = "coppice-worker";
     std::array<char*, 2> arguments{name.data(), nullptr};
     std::vector<char*> environment;
+    environment.reserve(kept_.size() + 1);
     for (std::string& entry : kept_) environment.push_back(entry.data());
     environment.push_back(nullptr);
     return ::posix_spawn(&child, program.c_str(), &actions_, &attributes_, arguments.data(),

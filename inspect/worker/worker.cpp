@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
+#include <memory>
 #include <set>
 #include <utility>
 
@@ -31,7 +31,7 @@ struct Worker::Impl {
   }
 
   Options options;
-  std::optional<worker::Process> process;
+  std::unique_ptr<worker::Process> process;
   std::set<FileId> passed;  // which files this process has got
   std::uint64_t starts = 0;
 
@@ -68,7 +68,7 @@ Result<void> Worker::Impl::ensure_started() {
     reader.get_string(reason);
     return Error{ErrorCode::io, 0, "coppice-worker cannot work here: " + reason};
   }
-  process.emplace(std::move(started).value());
+  process = std::make_unique<worker::Process>(std::move(started).value());
   ++starts;
   return {};
 }

@@ -107,8 +107,11 @@ TEST_CASE("from every instruction the walk agrees with libgcc's") {
     ++instructions_in[name];
   }
   CHECK(compared > walks.size() * 9 / 10);
-  for (const char* function : {"stepped_by_plt", "qsort_r", "snprintf"})
-    CHECK(instructions_in[function] > 10);
+  CHECK(instructions_in["stepped_by_plt"] > 10);
+#if !defined(COPPICE_SANITIZE_ADDRESS)  // it stands in front of these with functions of its own
+  CHECK(instructions_in["qsort_r"] > 10);
+  CHECK(instructions_in["snprintf"] > 10);
+#endif
   WARN(compared << " of " << walks.size() << " steps compared, in " << instructions_in.size()
                 << " functions, " << unwinder.stats().rules_learned << " rules, "
                 << unwinder.stats().rules_unusable << " unusable");

@@ -24,7 +24,6 @@ Look look_in_color(Style style) {
     case Style::column_title:
       return {.foreground = Color::black, .background = Color::green};
     case Style::sorted_title:
-      return {.foreground = Color::black, .background = Color::cyan};
     case Style::selected:
       return {.foreground = Color::black, .background = Color::cyan};
     case Style::selected_idle:

@@ -179,8 +179,9 @@ std::optional<Fde> EhFrame::covering(std::uint64_t fde, std::uint64_t address) c
 }
 
 std::optional<Fde> EhFrame::find_in_file_index(std::uint64_t address) const {
-  if (!image_.eh_frame_hdr()) return std::nullopt;
-  const std::uint64_t header = *image_.eh_frame_hdr();
+  const auto found = image_.eh_frame_hdr();
+  if (!found) return std::nullopt;
+  const std::uint64_t header = *found;
   Cursor cursor(image_.bytes_from(header));
   const auto encodings = cursor.take<std::array<std::uint8_t, 4>>();
   // Every linker writes the table this way; another one is only slower here.
@@ -210,28 +211,29 @@ std::optional<Fde> EhFrame::find_in_file_index(std::uint64_t address) const {
   return covering(header + static_cast<std::uint64_t>(std::int64_t{entry_at(low).fde}), address);
 }
 
-void EhFrame::make_index() {
-  index_.emplace();
+std::vector<EhFrame::Entry> EhFrame::make_index() const {
+  std::vector<Entry> index;
   std::uint64_t at = image_.eh_frame().value_or(0);
-  if (at == 0 && image_.eh_frame_hdr()) {
-    Cursor header(image_.bytes_from(*image_.eh_frame_hdr()));
+  if (const auto found = image_.eh_frame_hdr(); at == 0 && found) {
+    Cursor header(image_.bytes_from(*found));
     const auto encodings = header.take<std::array<std::uint8_t, 4>>();
     at = header.take_encoded(encodings[1]);
-    if (!header.ok()) return;
+    if (!header.ok()) return index;
   }
   for (;;) {
     const std::span<std::byte> bytes = image_.bytes_from(at);
     Cursor cursor(bytes);
     if (!cursor.enter_entry()) break;
-    if (auto fde = parse_fde(at); fde && fde->size != 0) index_->push_back({fde->start, at});
+    if (auto fde = parse_fde(at); fde && fde->size != 0) index.push_back({fde->start, at});
     at = cursor.address() + cursor.rest().size();
   }
-  std::sort(index_->begin(), index_->end(), [](const Entry& a, const Entry& b) { return a.start < b.start; });
+  std::sort(index.begin(), index.end(), [](const Entry& a, const Entry& b) { return a.start < b.start; });
+  return index;
 }
 
 std::optional<Fde> EhFrame::find(std::uint64_t address) {
   if (auto fde = find_in_file_index(address)) return fde;
-  if (!index_) make_index();
+  if (!index_) index_ = make_index();
   auto above =
       std::upper_bound(index_->begin(), index_->end(), address,
                        [](std::uint64_t wanted, const Entry& entry) { return wanted < entry.start; });

@@ -44,7 +44,7 @@ class EhFrame {
   std::optional<Fde> parse_fde(std::uint64_t address) const;
   std::optional<Fde> covering(std::uint64_t fde, std::uint64_t address) const;
   std::optional<Fde> find_in_file_index(std::uint64_t address) const;
-  void make_index();
+  std::vector<Entry> make_index() const;
 
   const ElfImage& image_;
   std::optional<std::vector<Entry>> index_;

@@ -116,7 +116,7 @@ Greenlet spawn(Function function, std::string_view name);
 /// to the parent; an exception that leaves it surfaces in the parent.
 template <class F>
 [[nodiscard, gnu::always_inline]] inline Greenlet spawn(F&& function, std::string_view name = {}) {
-  auto wrapped = [f = std::forward<F>(function)](std::any value) mutable -> std::any {
+  auto wrapped = [f = std::forward<F>(function)](std::any&& value) mutable -> std::any {
     auto call = [&]() -> decltype(auto) {
       if constexpr (std::is_invocable_v<std::decay_t<F>&, std::any>) {
         return f(std::move(value));
