@@ -45,7 +45,7 @@ endif()
 # would leave no core, and its symbols and code would not be the compiler's own.
 function(coppice_never_sanitize target)
   if(COPPICE_SANITIZE)
-    target_compile_options(${target} PRIVATE -fno-sanitize=all -U COPPICE_SANITIZE_ADDRESS -U COPPICE_SANITIZE_THREAD)
+    target_compile_options(${target} PRIVATE -fno-sanitize=all -fomit-frame-pointer -UCOPPICE_SANITIZE_ADDRESS -UCOPPICE_SANITIZE_THREAD)
     target_link_options(${target} PRIVATE -fno-sanitize=all)
   endif()
 endfunction()

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -24,11 +25,13 @@ constexpr std::size_t max_pcs = 512;
 struct Report {
   std::size_t count = 0;
   std::array<void*, max_pcs> pcs{};
+  void* caller = nullptr;
 };
 
 [[gnu::noinline]] void report_and_wait(int pipe) {
   static Report report;
   report.count = static_cast<std::size_t>(backtrace(report.pcs.data(), max_pcs));
+  report.caller = __builtin_return_address(0);
   if (write(pipe, &report, sizeof report) != sizeof report) _exit(1);
   for (volatile bool waiting = true; waiting;) pause();
 }
@@ -82,9 +85,10 @@ class Deep {
   pid_t pid() const noexcept { return pid_; }
   /// Return addresses from the caller of report_and_wait outward.
   std::vector<inspect::Address> callers() const {
+    const auto* const end = report_.pcs.data() + report_.count;
     std::vector<inspect::Address> pcs;
-    for (std::size_t i = 1; i < report_.count; ++i)
-      pcs.push_back(reinterpret_cast<inspect::Address>(report_.pcs[i]));
+    for (const auto* pc = std::find(report_.pcs.data(), end, report_.caller); pc != end; ++pc)
+      pcs.push_back(reinterpret_cast<inspect::Address>(*pc));
     return pcs;
   }
 
