@@ -157,7 +157,7 @@ void check_stack(const PythonStack& stack) {
   }
 }
 
-void read_everything(Subject& subject, const std::vector<std::byte>& stack) {
+void read_everything(Subject& subject, const std::vector<std::byte>& stack, bool with_locals) {
   const PythonThreads threads = read_python_threads(subject.fake.target, subject.fake.python);
   check(!threads.error || !threads.error->message.empty());
   std::vector<PythonRequest> requests;
@@ -174,7 +174,7 @@ void read_everything(Subject& subject, const std::vector<std::byte>& stack) {
     frames += each.frames.size();
   }
   check(frames <= limits().all_frames);
-  if (stacks[0].frames.empty()) return;
+  if (!with_locals || stacks[0].frames.empty()) return;
   constexpr std::size_t most_locals = 14;
   const ReprLimits shown{100, 20, 3, 2};
   const PythonLocals locals =
@@ -205,6 +205,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!subjects[number]) subjects[number] = std::make_unique<Subject>(first_minor + number);
   Subject& subject = *subjects[number];
   std::vector<std::byte> stack = subject.fake.stack;
+  const bool with_locals = input.take<std::uint8_t>() % 4 == 0;
   const unsigned on_stack = input.take<std::uint8_t>() % 4;
   for (unsigned i = 0; i < on_stack; ++i) {
     const std::size_t at = input.take<std::uint16_t>() % (stack.size() - 7);
@@ -214,7 +215,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (on_stack == 3) stack.resize(input.take<std::uint16_t>() % stack.size());
   find_version_text(std::as_bytes(input.rest()));
   for (int changes = 0; changes < 32 && !input.rest().empty(); ++changes) subject.image.change(input);
-  read_everything(subject, stack);
+  read_everything(subject, stack, with_locals);
   read_objects(subject);
   subject.image.put_back();
   return 0;
