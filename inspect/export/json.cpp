@@ -86,6 +86,8 @@ void write_waiting(JsonWriter& json, const std::optional<Waiting>& waiting) {
   json.open_object();
   json.text_field("kind", waiting->kind);
   json.number_field("value", waiting->value);
+  json.text_field("detail", waiting->detail);
+  json.id_field("greenlet", waiting->greenlet);
   json.close_object();
 }
 

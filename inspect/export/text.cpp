@@ -66,6 +66,7 @@ std::string describe(const Error& error) {
 
 std::string waiting_text(const Greenlet& greenlet) {
   if (!greenlet.waiting) return {};
+  if (!greenlet.waiting->detail.empty()) return printable(greenlet.waiting->detail);
   return fmt::format("{} {}", printable(greenlet.waiting->kind), greenlet.waiting->value);
 }
 
@@ -74,6 +75,7 @@ std::string header_line(const SnapshotGreenlet& entry, const TextStyle& style) {
   std::string line = "Greenlet " + paint(style.color, bold, greenlet.id);
   if (!greenlet.name.empty()) line += " " + paint(style.color, bold, '"' + printable(greenlet.name) + '"');
   if (greenlet.main) line += " (main)";
+  if (greenlet.name.empty() && greenlet.provider == "cpython") line += " " + printable(greenlet.type);
   line += " " + paint(style.color, state_color(greenlet.state), name(greenlet.state));
   if (greenlet.tid) line += fmt::format(", thread {}", *greenlet.tid);
   if (greenlet.waiting) line += ", waiting for " + waiting_text(greenlet);

@@ -46,6 +46,9 @@ Row row_of(const SnapshotGreenlet& entry) {
   row[greenlet_name] = greenlet.main ? "(main)" : "";
   if (!greenlet.name.empty())
     row[greenlet_name] = printable(greenlet.name) + (greenlet.main ? " (main)" : "");
+  if (greenlet.name.empty() && !greenlet.main && greenlet.provider == "cpython") {
+    row[greenlet_name] = printable(greenlet.type);  // "gevent.hub.Hub" says much
+  }
   if (entry.error) row[greenlet_name] += " [" + describe(*entry.error) + "]";
   return row;
 }

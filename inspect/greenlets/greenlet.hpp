@@ -20,10 +20,15 @@ enum class State : std::uint8_t { unstarted, finished, running, suspended, orpha
 /// The JSON spelling. Never null.
 const char* name(State state) noexcept;
 
-/// What a program said it waits for, or what a provider found out.
+/// What a program said it waits for, or what was found out.
 struct Waiting {
   std::string kind;  ///< "fd", "timer", "lock", ...; for our runtime the program's own word
+  /// The fd, the milliseconds left, the address of the object, ...; for our runtime the program's own.
   std::uint64_t value = 0;
+  /// More for a person, "read socket 7 -> 10.0.0.5:5432 (established)"; may be empty.
+  std::string detail{};
+  std::optional<std::string> greenlet{};  ///< id of the greenlet it waits for
+};  ///< id of the greenlet it waits for
 };
 
 /// Where the Python stack of a greenlet of CPython begins. A running greenlet has none of these: its frames

@@ -91,6 +91,7 @@ constexpr PythonLayout layout_3_11() {
                  .cell_names = 0,
                  .free_names = 0,
                  .local_kinds = 0x68};
+  layout.dict = {.entry_count = 0x18, .indices = 0x20, .sized_by_log = true, .values = 0};
   return layout;
 }
 
@@ -132,6 +133,7 @@ constexpr PythonLayout layout_3_13() {
                    .cframe = 0,
                    .cframe_current = 0};
   layout.frame_object.real_previous = 0x40;
+  layout.dict.values = 0x08;
   layout.code.size = 0xc8;
   layout.code.first_traceable = 0xb8;
   layout.code.instructions = 0xc8;

@@ -38,6 +38,15 @@ enum class FrameKind : std::uint8_t {
   entry_frames,  ///< 3.12 and newer: the same, with a frame of the evaluator's own on the C stack
 };
 
+/// PyDictKeysObject (Objects/dict-common.h until 3.10, then Include/internal/pycore_dict.h) and the values of
+/// a dictionary that shares its keys.
+struct DictLayout {
+  std::uint16_t entry_count = 0x20;  ///< dk_nentries
+  std::uint16_t indices = 0x28;      ///< dk_indices
+  bool sized_by_log = false;  ///< from 3.11: sizes are logarithms, and entries of str keys have no hash
+  std::uint16_t values = 0;   ///< where the values of a split dictionary begin
+};
+
 /// Offsets in bytes from the start of each structure. 0 where a version has no such field (every field that
 /// may lie at 0 does so in every version that has it).
 struct PythonLayout {
@@ -91,6 +100,7 @@ struct PythonLayout {
     std::uint16_t local_kinds;      ///< from 3.11: co_localspluskinds
   } code{};
 
+  DictLayout dict;
   std::uint16_t ascii_data = 0;    ///< of a compact ASCII str
   std::uint16_t compact_data = 0;  ///< of another compact str
   std::uint16_t legacy_data = 0;   ///< pointer to the characters of a str that is not compact

@@ -120,7 +120,11 @@ bool is_machinery(const Frame& frame, const Evaluator& evaluator) {
   if (frame.module == evaluator.module) return true;
   const std::string_view module = frame.module;
   const std::string_view base = module.substr(module.rfind('/') + 1);
-  if (base.starts_with("_greenlet.")) return true;
+  // The greenlet extension, and of gevent what every wait goes through.
+  constexpr std::array switchers{"_greenlet.", "_gevent_c_greenlet_primitives.", "_gevent_c_hub_local.",
+                                 "_gevent_c_waiter."};
+  if (std::ranges::any_of(switchers, [base](std::string_view name) { return base.starts_with(name); }))
+    return true;
   constexpr std::array starters{"__libc_start_main",
                                 "__libc_start_call_main",
                                 "__libc_start_main_impl",

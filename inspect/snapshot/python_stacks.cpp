@@ -65,6 +65,10 @@ const std::vector<std::string>& PythonStacks::warnings() const noexcept {
   return impl_->warnings;
 }
 
+const PythonLayout* PythonStacks::only_layout() const noexcept {
+  return impl_->interpreters.size() == 1 ? &impl_->interpreters.front().reader.runtime().layout : nullptr;
+}
+
 void PythonStacks::find(const Target& target) {
   impl_->interpreters.clear();
   impl_->warnings.clear();

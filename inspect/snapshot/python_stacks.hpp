@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "inspect/greenlets/greenlet.hpp"
+#include "inspect/python/python_layout.hpp"
 #include "inspect/python/python_stack.hpp"
 #include "inspect/snapshot/merge.hpp"
 #include "inspect/target/target.hpp"
@@ -33,6 +34,9 @@ class PythonStacks {
   /// The Python stacks of these greenlets, whose C stacks have been copied; same order. Greenlets that have
   /// no stack, or are not CPython's, get an empty one.
   std::vector<Found> read(const Target& target, std::span<const Greenlet* const> greenlets);
+
+  /// The layout of the one interpreter there is; null when there is none, or several.
+  const PythonLayout* only_layout() const noexcept;
 
   const std::vector<std::string>& warnings() const noexcept;
 

@@ -13,7 +13,9 @@
 #include "inspect/snapshot/python_stacks.hpp"
 #include "inspect/snapshot/selection.hpp"
 #include "inspect/symbols/symbolizer.hpp"
+#include "inspect/target/descriptors.hpp"
 #include "inspect/unwind/unwinder.hpp"
+#include "inspect/waits/gevent.hpp"
 #include "inspect/worker/worker.hpp"
 
 namespace coppice::inspect {
@@ -107,6 +109,7 @@ struct Session::Impl {
   Result<std::vector<ProviderReading>> read(const ReadOptions& options);
   Result<std::vector<ProviderReading>> read_chosen(const SnapshotOptions& options,
                                                    std::unordered_set<Address>& chosen);
+  void find_waits(Snapshot& snapshot) const;
   void walk(Snapshot& snapshot, const SnapshotOptions& options);
   void describe_target(Snapshot& snapshot) const;
 };
@@ -180,6 +183,22 @@ Result<std::vector<ProviderReading>> Session::Impl::read_chosen(const SnapshotOp
     parts->front().warnings.emplace_back("a greenlet that was asked for has ended meanwhile");
   }
   return parts;
+}
+
+/// What the program did not say itself.
+void Session::Impl::find_waits(Snapshot& snapshot) const {
+  const PythonLayout* layout = python.only_layout();
+  if (layout == nullptr) return;
+  const bool live = target->kind() == Target::Kind::live;
+  Descriptors descriptors(target->pid());
+  WaitContext context;
+  if (live) {
+    context.describe_fd = [&descriptors](int fd) { return descriptors.describe(fd); };
+    context.now = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+  }
+  std::vector<Greenlet*> greenlets;
+  for (SnapshotGreenlet& entry : snapshot.greenlets) greenlets.push_back(&entry.greenlet);
+  find_gevent_waits(*target, *layout, greenlets, context);
 }
 
 void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
@@ -277,8 +296,13 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   if (options.progress) options.progress("reading greenlets", 0, 0);
   std::unordered_set<Address> chosen;
   ReadOptions all;
-  all.stacks = options.frames;
   all.stopping = options.stopping;
+  // What a greenlet of CPython waits for is found on its stack.
+  if (!options.frames) {
+    all.wants_stack = [](const Greenlet& greenlet) {
+      return greenlet.provider != "coppice" && greenlet.state != State::running;
+    };
+  }
   auto parts = options.ids.empty() ? impl_->read(all) : impl_->read_chosen(options, chosen);
   if (!parts.ok()) {
     // A process that died looks like one whose tables cannot be read; say what happened.
@@ -303,6 +327,7 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   }
   parts->clear();
   snapshot.stats.read_ns = ns_since(reading);
+  impl_->find_waits(snapshot);
   if (options.frames) impl_->walk(snapshot, options);
   for (SnapshotGreenlet& entry : snapshot.greenlets) entry.greenlet.stack = {};
 

@@ -1,0 +1,77 @@
+// gevent's objects, recognised by the names of their types and by what they point to.
+//
+// A waiting greenlet's C stack holds the object it waits on, and that object leads back to the greenlet:
+//
+//     hub.wait(io)     io.args[0] is a Waiter, and Waiter.greenlet is the greenlet
+//     event.wait()     event._links holds the greenlet's bound method `switch`
+//     greenlet.join()  the other greenlet's _links holds it
+//     queue.get()      queue.getters (a deque) holds a Waiter, and Waiter.greenlet is the greenlet
+//
+// Only what leads back counts: a pointer that merely lies on a stack may be left over from an earlier call.
+// The layouts of gevent's extension types (gevent/*.pxd, 20.9 to 25.9) differ, so fields are found by what
+// they hold.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "inspect/waits/heap.hpp"
+
+namespace coppice::inspect {
+
+/// What can be waited on.
+enum class GeventKind : std::uint8_t {
+  none,
+  waiter,
+  io,
+  timer,
+  child,
+  signal,
+  stat,
+  other_watcher,
+  event,
+  result,
+  semaphore,
+  queue,
+};
+
+GeventKind gevent_kind(std::string_view type_name);
+
+/// Follows gevent's objects. Answers are provisional while Heap::pending().
+class GeventObjects {
+ public:
+  explicit GeventObjects(Heap& heap) : heap_(heap) {}
+
+  /// Is it a Waiter that will switch to this greenlet?
+  bool waits_for(Address waiter, Address greenlet);
+  /// Is the first argument of the watcher's callback that Waiter?
+  bool watcher_calls(Address watcher, Address waiter);
+  /// Does the object's list of links hold the greenlet's `switch`?
+  bool notifies(Address object, Address greenlet);
+  /// Does one of the queue's deques hold the Waiter?
+  bool queues(Address queue, Address waiter);
+
+  /// libev's ev_io inside gevent's io.
+  struct Io {
+    int fd = -1;
+    bool reads = false, writes = false;
+  };
+  std::optional<Io> io(Address watcher);
+  /// When libev's ev_timer inside gevent's timer is due, in seconds of CLOCK_MONOTONIC.
+  std::optional<double> timer_due(Address watcher);
+
+ private:
+  struct Held {
+    std::unordered_set<Address> greenlets;  ///< whose `switch` its list holds
+    std::unordered_set<Address> queued;     ///< what its deques hold
+  };
+  const Held* held(Address object);
+
+  Heap& heap_;
+  std::unordered_map<Address, Held> held_;
+};
+
+}  // namespace coppice::inspect

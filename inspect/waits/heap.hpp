@@ -1,0 +1,73 @@
+// The objects of a CPython, followed for many greenlets side by side.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "inspect/python/block_reader.hpp"
+#include "inspect/python/python_layout.hpp"
+#include "inspect/target/target.hpp"
+
+namespace coppice::inspect {
+
+/// Reads objects in rounds. A question whose answer needs memory that is not there yet is answered as if
+/// there were nothing, and `pending` tells: ask again after `fetch`.
+///
+///     do { heap.begin(); for each: ask; heap.fetch(); } while (heap.pending());
+///
+/// Nothing is trusted: sizes are bounded, and what makes no sense is not there.
+/// Thread-safety: one thread at a time.
+class Heap {
+ public:
+  /// `memory` must outlive the object.
+  Heap(const Memory& memory, const PythonLayout& layout, std::span<const Mapping> mappings);
+
+  /// Has something been asked since `begin` that could not be answered yet?
+  bool pending() const noexcept { return pending_; }
+  void begin() noexcept { pending_ = false; }
+  void set_pending() noexcept { pending_ = true; }
+  void fetch() { blocks_.fetch(); }
+
+  /// May an object be there: aligned, in private writable memory?
+  bool plausible(Address object) const;
+
+  /// The word at an address; none when it cannot be read, or not yet.
+  std::optional<std::uint64_t> word(Address address);
+  /// `count` words; empty like above.
+  std::vector<std::uint64_t> words(Address address, std::size_t count);
+
+  /// `tp_name` of the object's type: "gevent._gevent_c_waiter.Waiter"; empty when there is none, or not yet.
+  /// Valid as long as the Heap.
+  std::string_view type_name(Address object);
+
+  /// What a list, tuple or collections.deque holds, up to a limit; empty for other objects.
+  std::vector<Address> items(Address object);
+
+  /// The value under a name in the instance's __dict__, for types with tp_dictoffset > 0. None when it has
+  /// none.
+  std::optional<Address> attribute(Address object, std::string_view name);
+
+  /// A str of ASCII characters; none for others.
+  std::optional<std::string> ascii(Address string);
+
+ private:
+  std::string_view name_of_type(Address type);
+  std::optional<Address> dict_of(Address object);
+  std::optional<Address> find(Address dict, std::string_view name);
+
+  PythonLayout layout_;
+  BlockReader blocks_;
+  bool pending_ = false;
+  struct Range {
+    Address start, end;
+  };
+  std::vector<Range> writable_;
+  std::unordered_map<Address, std::string> type_names_;
+};
+
+}  // namespace coppice::inspect
