@@ -1,6 +1,7 @@
 #include "inspect/export/json.hpp"
 
 #include "inspect/export/json_writer.hpp"
+#include "inspect/snapshot/wait_graph.hpp"
 
 namespace coppice::inspect {
 namespace {
@@ -202,6 +203,34 @@ void write_stats(JsonWriter& json, const SnapshotStats& stats) {
   json.close_object();
 }
 
+void write_ids(JsonWriter& json, const Snapshot& snapshot, const std::vector<std::size_t>& numbers) {
+  json.open_array();
+  for (const std::size_t number : numbers) json.string(snapshot.greenlets[number].greenlet.id);
+  json.close_array();
+}
+
+void write_waits(JsonWriter& json, const Snapshot& snapshot) {
+  const WaitGraph graph = wait_graph(snapshot);
+  json.key("waits");
+  json.open_array();
+  for (const WaitGroup& group : graph.groups) {
+    json.open_object();
+    json.text_field("kind", group.kind);
+    json.number_field("value", group.value);
+    json.text_field("detail", group.what);
+    json.id_field("greenlet", group.greenlet ? std::optional(snapshot.greenlets[*group.greenlet].greenlet.id)
+                                             : std::nullopt);
+    json.key("ids");
+    write_ids(json, snapshot, group.waiting);
+    json.close_object();
+  }
+  json.close_array();
+  json.key("cycles");
+  json.open_array();
+  for (const auto& cycle : graph.cycles) write_ids(json, snapshot, cycle);
+  json.close_array();
+}
+
 }  // namespace
 
 bool write_json(const Snapshot& snapshot, const JsonOptions& options, const Sink& sink) {
@@ -219,6 +248,7 @@ bool write_json(const Snapshot& snapshot, const JsonOptions& options, const Sink
   }
   json.close_array();
   if (options.groups && !write_groups(json, snapshot)) return false;
+  if (options.waits) write_waits(json, snapshot);
   write_stats(json, snapshot.stats);
   json.key("warnings");
   json.open_array();

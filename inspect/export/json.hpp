@@ -15,6 +15,7 @@ inline constexpr int json_version = 1;
 struct JsonOptions {
   bool frames = true;   ///< false: greenlets without `frames`, for `gldump list`
   bool groups = false;  ///< adds `groups`: equal stacks merged, largest first
+  bool waits = false;   ///< adds `waits`: who waits for the same, largest first; and `cycles`
 };
 
 /// Writes the snapshot as one JSON document on one line, with a newline at its end. Addresses are hex

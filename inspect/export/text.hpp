@@ -25,6 +25,10 @@ bool write_backtraces(const Snapshot& snapshot, const TextStyle& style, const Si
 /// Equal stacks merged, largest first: "12 greenlets: 4, 7, 9, ...". False when the sink took no more.
 bool write_groups(const Snapshot& snapshot, const TextStyle& style, const Sink& sink);
 
+/// Who waits for what: circles of greenlets that wait for each other, then greenlets that wait for the same
+/// thing, most first. False when the sink took no more.
+bool write_waits(const Snapshot& snapshot, const TextStyle& style, const Sink& sink);
+
 // The pieces, for views that lay out lines themselves. No newline at the end.
 
 /// `7 "worker" suspended, thread 812, waiting for fd 5, slice 1440 bytes (1200 saved, 240 on the thread's

@@ -33,7 +33,7 @@ int fail(const Error& error) {
 Result<Snapshot> take(Session& session, const Options& options) {
   Progress progress;
   SnapshotOptions wanted;
-  wanted.frames = options.command != Command::list;
+  wanted.frames = options.command == Command::backtraces || options.command == Command::groups;
   wanted.symbols = options.symbols;
   wanted.stopping = options.nonblocking ? Stopping::never : Stopping::allowed;
   wanted.ids = options.ids;
@@ -47,7 +47,9 @@ Result<Snapshot> take(Session& session, const Options& options) {
 void print(const Snapshot& snapshot, const Options& options, Output& output) {
   const Sink sink = [&output](std::string_view text) { return output.write(text); };
   if (options.json) {
-    write_json(snapshot, {options.command != Command::list, options.command == Command::groups}, sink);
+    const bool frames = options.command == Command::backtraces || options.command == Command::groups;
+    write_json(snapshot, {frames, options.command == Command::groups, options.command == Command::waits},
+               sink);
     return;
   }
   const TextStyle style = style_of_stdout(options.color);
@@ -60,6 +62,9 @@ void print(const Snapshot& snapshot, const Options& options, Output& output) {
       break;
     case Command::groups:
       write_groups(snapshot, style, sink);
+      break;
+    case Command::waits:
+      write_waits(snapshot, style, sink);
       break;
   }
 }

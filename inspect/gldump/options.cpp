@@ -21,6 +21,7 @@ Examples:
   gldump bt -p 4242                every backtrace, the greenlet that switched last at the end
   gldump bt -p 4242 17 worker-3    two of them: by id and by name
   gldump groups -p $(pidof server) equal backtraces merged, most frequent first
+  gldump waits -p 4242             what they wait for, and who waits for whom
   gldump bt --core core.4242       what was going on when it crashed
   gldump groups -p 4242 --json | jq '.groups[] | {count, top: .frames[1].function}'
 
@@ -57,6 +58,14 @@ Greenlets whose frames and state are equal stand together, the largest group fir
 Examples:
   gldump groups -p 4242
   gldump groups --core core.4242 --json | jq '.groups[0]')";
+
+constexpr const char* waits_footer = R"(
+Greenlets that wait for the same thing stand together, most first; circles of greenlets that wait for each other come
+before all. Known are the waits of gevent's greenlets, and what programs on libcoppice say with waiting_on().
+
+Examples:
+  gldump waits -p 4242
+  gldump waits -p 4242 --json | jq '.waits[] | {count: (.ids | length), detail}')";
 
 void add_options(CLI::App& command, Options& options) {
   auto* target = command.add_option_group("Target (one of)");
@@ -110,7 +119,10 @@ std::variant<Options, Exit> parse(int argc, const char* const* argv) {
       app.add_subcommand("groups", "Show equal backtraces once, with the greenlets that have them");
   groups->footer(groups_footer);
   groups->parse_complete_callback([&options] { options.command = Command::groups; });
-  for (CLI::App* command : {list, bt, groups}) add_options(*command, options);
+  CLI::App* waits = app.add_subcommand("waits", "Show what greenlets wait for, and who waits for whom");
+  waits->footer(waits_footer);
+  waits->parse_complete_callback([&options] { options.command = Command::waits; });
+  for (CLI::App* command : {list, bt, groups, waits}) add_options(*command, options);
   for (CLI::App* command : {bt, groups}) {
     command->add_flag_callback(
         "--no-symbols", [&options] { options.symbols = false; },

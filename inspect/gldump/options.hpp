@@ -10,7 +10,7 @@
 
 namespace coppice::gldump {
 
-enum class Command : std::uint8_t { list, backtraces, groups };
+enum class Command : std::uint8_t { list, backtraces, groups, waits };
 
 /// What the user asked for. Exactly one of `pid` and `core` is set.
 struct Options {

@@ -28,7 +28,6 @@ struct Waiting {
   /// More for a person, "read socket 7 -> 10.0.0.5:5432 (established)"; may be empty.
   std::string detail{};
   std::optional<std::string> greenlet{};  ///< id of the greenlet it waits for
-};  ///< id of the greenlet it waits for
 };
 
 /// Where the Python stack of a greenlet of CPython begins. A running greenlet has none of these: its frames

@@ -92,7 +92,8 @@ class Checker {
     if (waiting.is_object()) {
       field(waiting, where + ".waiting", "kind", or_null(is_text));
       field(waiting, where + ".waiting", "value", is_count);
-      for (const char* name : {"detail", "greenlet"}) field(waiting, where + ".waiting", name, or_null(is_text));
+      for (const char* name : {"detail", "greenlet"})
+        field(waiting, where + ".waiting", name, or_null(is_text));
     }
     slice(greenlet, where);
     const json& end = field(greenlet, where, "end", or_null(one_of({"base", "truncated", "error"})));

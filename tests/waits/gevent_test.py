@@ -50,6 +50,10 @@ try:
     for text in ("(listening)", "-> 127.0.0.1:", "(established)", "read pipe ", "s left", "the end of greenlet 0x"):
         if text not in details:
             failures.append(f"{text!r} is nowhere in:\n{details}")
+    waits = subprocess.run([gldump, "waits", "-p", str(program.pid), "--json"], capture_output=True, text=True, timeout=120)
+    largest = json.loads(waits.stdout)["waits"][0]
+    if largest["kind"] != "event" or len(largest["ids"]) != 52:
+        failures.append(f"52 wait for an event, but gldump waits says {largest}")
     with tempfile.TemporaryDirectory() as folder:
         core = os.path.join(folder, "core")
         made = subprocess.run(["gcore", "-o", core, str(program.pid)], capture_output=True, text=True, timeout=120)

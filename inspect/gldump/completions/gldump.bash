@@ -7,7 +7,7 @@ _gldump() {
     local command="" word
     for word in "${words[@]:1:cword-1}"; do
         case $word in
-            list | bt | groups) command=$word && break ;;
+            list | bt | groups | waits) command=$word && break ;;
         esac
     done
 
@@ -27,10 +27,10 @@ _gldump() {
     esac
 
     if [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "list bt groups --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "list bt groups waits --help --version" -- "$cur"))
         return
     fi
     local options="--pid --core --exe --lib-search-path --sysroot --json --no-color --nonblocking --help"
-    [[ $command == list ]] || options+=" --no-symbols --native --python"
+    [[ $command == list || $command == waits ]] || options+=" --no-symbols --native --python"
     COMPREPLY=($(compgen -W "$options" -- "$cur"))
 } && complete -F _gldump gldump

@@ -1,10 +1,11 @@
 # fish completion for gldump
 
-set -l commands list bt groups
+set -l commands list bt groups waits
 complete -c gldump -f
 complete -c gldump -n "not __fish_seen_subcommand_from $commands" -a list -d "List all greenlets, one a line"
 complete -c gldump -n "not __fish_seen_subcommand_from $commands" -a bt -d "Show backtraces"
 complete -c gldump -n "not __fish_seen_subcommand_from $commands" -a groups -d "Show equal backtraces once"
+complete -c gldump -n "not __fish_seen_subcommand_from $commands" -a waits -d "Show who waits for what"
 complete -c gldump -n "not __fish_seen_subcommand_from $commands" -l version -d "Tell the version"
 complete -c gldump -l help -d "Tell about the program or command"
 
