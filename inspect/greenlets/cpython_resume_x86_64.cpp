@@ -98,11 +98,15 @@ Result<ResumePoint> find_resume_point(const Memory& memory, const GreenletExtens
     const std::size_t got = memory.read_some(start, text);
     if (got < text.size()) ++missing;
     text.resize(got);
+    constexpr std::size_t before_call = 6, behind_call = 11;
     for (std::size_t at = 0; at + sequence_size <= text.size(); ++at) {
+      const void* const call =
+          std::memchr(text.data() + at + before_call, 0xe8, text.size() - at - before_call);
+      if (call == nullptr) break;
+      at = static_cast<std::size_t>(static_cast<const std::byte*>(call) - text.data()) - before_call;
       const std::span<const std::byte> code = std::span<const std::byte>(text).subspan(at);
       if (!is_switch_sequence(code)) continue;
       ResumePoint resume;
-      const std::size_t behind_call = 11;
       resume.pc = start + at + behind_call;
       resume.text_low = start;
       resume.text_high = start + text.size();

@@ -107,8 +107,11 @@ WordScan scan_for_words(const Memory& memory, std::span<const AddressRange> rang
   WordScan scan;
   if (values.empty()) return scan;
   const Matcher matcher(values);
-  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(window_size);
-  Pieces pieces(ranges, {buffer.get(), window_size});
+  std::uint64_t size = 0;
+  for (const AddressRange& range : ranges) size += range.end - std::min(range.start, range.end);
+  size = std::min<std::uint64_t>(size, window_size);
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
+  Pieces pieces(ranges, {buffer.get(), static_cast<std::size_t>(size)});
   for (auto batch = pieces.next(); !batch.empty() && !scan.too_many; batch = pieces.next()) {
     memory.read_batch(batch);
     for (ReadRequest& piece : batch) {

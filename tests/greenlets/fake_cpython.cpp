@@ -48,7 +48,7 @@ FakeCpython::FakeCpython(const FakeBuild& of, const std::vector<FakePyGreenlet>&
   module.bias = module_start;
   module.path = "/opt/site-packages/greenlet/_greenlet.so";
   module.segments = {{0, 0x1000, 0, 0x1000, true, false, false},
-                     {0x1000, 0x1000, 0x1000, 0x1000, true, false, true},
+                     {0x1000, text_end - text, 0x1000, text_end - text, true, false, true},
                      {0x2000, 0x1000, 0x2000, 0x1000, true, true, false}};
   target.modules_ = {module};
   target.mappings_ = {{module_start, text, true, false, false, 0, module.path},

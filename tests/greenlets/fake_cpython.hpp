@@ -35,13 +35,14 @@ struct FakeBuild {
 /// bytes of greenlet n are n + 1.
 class FakeCpython {
  public:
-  static constexpr Address module_start = 0x400000, text = 0x401000, data = 0x402000, module_end = 0x403000;
+  static constexpr Address module_start = 0x400000, text = 0x401000, text_end = 0x401300, data = 0x402000,
+                           module_end = 0x403000;
   static constexpr Address slp_switch = text + 0x100, resume_pc = slp_switch + 0x4c;
   static constexpr Address type = data + 0x100, derived_type = data + 0x300, metatype = data + 0x500;
   static constexpr Address user_vtable = data + 0x800, main_vtable = data + 0x840,
                            broken_vtable = data + 0x880;
   static constexpr Address names = data + 0x900;
-  static constexpr Address heap = 0x600000, heap_end = 0x608000;
+  static constexpr Address heap = 0x600000, heap_end = 0x603000;
   static constexpr Address stack_low = 0x7f0000, stack_high = 0x7f4000, thread_sp = 0x7f1000;
   static constexpr pid_t tid = 4242;
 
@@ -54,11 +55,11 @@ class FakeCpython {
 
   bool flat() const { return build.known == nullptr; }
   /// Where the fields are.
-  Address pimpl(std::size_t number) const { return flat() ? object(number) : heap + 0x2000 + number * 0x100; }
-  Address object(std::size_t number) const { return heap + 0x110 + number * 0x100; }
-  Address copy(std::size_t number) const { return heap + 0x4000 + number * 0x400; }
-  Address thread_state(std::size_t number) const { return heap + 0x3800 + number * 0x20; }
-  Address frame_object(std::size_t number) const { return heap + 0x3000 + number * 0x40; }
+  Address pimpl(std::size_t number) const { return flat() ? object(number) : heap + 0x800 + number * 0xe0; }
+  Address object(std::size_t number) const { return heap + 0x110 + number * 0x80; }
+  Address copy(std::size_t number) const { return heap + 0x1500 + number * 0x300; }
+  Address thread_state(std::size_t number) const { return heap + 0x1100 + number * 0x20; }
+  Address frame_object(std::size_t number) const { return heap + 0x1280 + number * 0x40; }
   Address frame(std::size_t number) const { return 0x9000000 + number * 0x100; }
   std::string id(std::size_t number) const;
   std::uint16_t start_offset() const { return flat() ? 0x10 : build.known->start; }

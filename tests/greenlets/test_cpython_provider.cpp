@@ -161,7 +161,7 @@ TEST_CASE("code that has no resume point, or two, is said to be so for each gree
     fake.run(0, 1);
     std::vector<std::byte> code(14);
     if (twice) REQUIRE(fake.memory.read(FakeCpython::resume_pc - 11, code).ok());
-    fake.memory.put(twice ? FakeCpython::text + 0x800 : FakeCpython::resume_pc - 11, code);
+    fake.memory.put(twice ? FakeCpython::text + 0x240 : FakeCpython::resume_pc - 11, code);
     const ProviderReading reading = read(fake);
     CHECK(reading.greenlets.size() == one_of_each_kind().size());
     const Greenlet& greenlet = with_id(reading, fake.id(2));
