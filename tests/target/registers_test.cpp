@@ -156,6 +156,91 @@ TEST_CASE("nothing moves while a held thread's stack is copied") {
   CHECK(calls >= 1);
 }
 
+TEST_CASE("a whole process stands still while it is copied, and goes on") {
+  const Child child({SUBJECT, "spin", "poller"});
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+  const pid_t poller = static_cast<pid_t>(child.at("poller"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  wait_for_state(child.pid(), poller, 'S');
+  CHECK_FALSE((*target)->stillness());
+  std::uint64_t first = 0, last = 1;
+  Target::StillThreads seen;
+  std::vector<Error> errors{Error{}};
+  for (int i = 0; i < 200 && (!errors.empty() || !seen.contains(spinner)); ++i) {
+    errors = (*target)->while_still([&](const Target::StillThreads& still) {
+      seen = still;
+      const auto spins = [&] { return (*target)->memory().read_value<std::uint64_t>(child.at("spins")); };
+      const auto before = spins();
+      std::this_thread::sleep_for(2ms);
+      const auto after = spins();
+      if (before.ok() && after.ok()) first = *before, last = *after;
+    });
+  }
+  CHECK(errors.empty());
+  CHECK(first == last);
+  REQUIRE(seen.contains(spinner));
+  REQUIRE(seen.contains(poller));
+  CHECK(seen.at(spinner).complete);
+  CHECK(seen.at(spinner).registers.pc() - child.at("spin") < 64);
+  CHECK_FALSE(seen.at(poller).complete);
+  CHECK(goes_on((*target)->memory(), child.at("spins")));
+  // Who slept was left alone.
+  CHECK((*target)->memory().read_value<std::uint64_t>(child.at("interrupted")).value() == 0);
+  CHECK(status_of(child.pid(), poller).tracer == 0);
+}
+
+TEST_CASE("a process that sleeps is known to have slept, and is not stopped to be still") {
+  const Child child({SUBJECT, "poller"});
+  const pid_t poller = static_cast<pid_t>(child.at("poller"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  wait_for_state(child.pid(), poller, 'S');
+  wait_for_state(child.pid(), child.pid(), 'S');
+  const auto before = (*target)->stillness();
+  REQUIRE(before);
+  int calls = 0;
+  CHECK((*target)
+            ->while_still([&](const Target::StillThreads& still) {
+              ++calls;
+              CHECK(still.contains(poller));
+            })
+            .empty());
+  CHECK(calls == 1);
+  CHECK((*target)->stillness() == before);
+  CHECK((*target)->memory().read_value<std::uint64_t>(child.at("interrupted")).value() == 0);
+}
+
+TEST_CASE("a stopped process is still as it is, and a traced thread that runs is reported") {
+  const Child child({SUBJECT, "spin"});
+  const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
+  auto target = open_process(child.pid());
+  REQUIRE(target.ok());
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    ptrace(PTRACE_SEIZE, spinner, nullptr, nullptr);
+    for (;;) pause();
+  }
+  for (int i = 0; i < 5000 && status_of(child.pid(), spinner).tracer == 0; ++i)
+    std::this_thread::sleep_for(1ms);
+  std::vector<Error> errors;
+  for (int i = 0; i < 200 && errors.empty(); ++i) errors = (*target)->while_still([](const auto&) {});
+  REQUIRE_FALSE(errors.empty());
+  CHECK(errors.front().message.find(std::to_string(tracer)) != std::string::npos);
+  kill(tracer, SIGKILL);
+  waitpid(tracer, nullptr, 0);
+
+  kill(child.pid(), SIGSTOP);
+  wait_for_state(child.pid(), spinner, 'T');
+  bool seen = false;
+  CHECK((*target)
+            ->while_still([&](const Target::StillThreads& still) { seen = still.contains(spinner); })
+            .empty());
+  CHECK(seen);
+  CHECK(status_of(child.pid(), spinner).state == 'T');
+  CHECK(status_of(child.pid(), spinner).tracer == 0);
+}
+
 TEST_CASE("a stopped process gives its registers and stays stopped") {
   const Child child({SUBJECT, "spin"});
   const pid_t spinner = static_cast<pid_t>(child.at("spinner"));

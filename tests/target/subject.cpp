@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
     }
   }
   if (asked("poller")) {
+    const int before = started;
     report("interrupted", &interrupted);
     threads.emplace_back([&] {
       report("poller", static_cast<std::uint64_t>(gettid()));
@@ -122,7 +123,7 @@ int main(int argc, char** argv) {
         ++interrupted;
       }
     });
-    while (started < 1) std::this_thread::yield();
+    while (started == before) std::this_thread::yield();
   }
   for (std::thread& thread : threads) thread.detach();
   report("pid", static_cast<std::uint64_t>(getpid()));
