@@ -6,6 +6,7 @@ Each shape is called with a walker and calls walker.go() once, deeper in the sta
 import copy
 import functools
 import itertools
+import os
 import re
 
 import probe
@@ -408,6 +409,8 @@ SHAPES = [
     dying, dying_in_list, Made, lambda walker: Derived().method(walker), Derived.of_class, Derived.of_none,
     with_class_body, executed, evaluated,
 ] + [compiled(*odd) for odd in ODD_SOURCES]
+if os.environ.get("ZOO_WITHOUT_GILSTATE"):
+    ctypes = sqlite3 = None
 if ctypes is not None:
     SHAPES.append(through_ctypes)
 if sqlite3 is not None:
