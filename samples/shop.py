@@ -10,7 +10,7 @@
 import sqlite3
 
 ITEMS, ACCOUNTS, DEPARTMENTS = 2000, 10, 4
-BANK_SECONDS, DEPARTMENT_SECONDS = 20, 15
+BANK_SECONDS, DEPARTMENT_SECONDS = 20, 40
 
 
 class Shop:
@@ -40,7 +40,7 @@ class Shop:
 
     def export(self):
         for number in range(ITEMS):
-            yield (self.item(number) * 200).encode()
+            yield (self.item(number) * 1000).encode()
 
     def pay(self, number):
         with self.accounts[number % ACCOUNTS]:
