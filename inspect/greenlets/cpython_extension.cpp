@@ -31,7 +31,8 @@ std::vector<GreenletExtension> find_greenlet_extensions(const Target& target) {
     const auto symbols = DynamicSymbols::find_tables(target.memory(), module);
     if (!symbols.ok()) continue;
     const auto type = symbols->find("PyGreenlet_Type");
-    if (!type || !symbols->find("PyInit__greenlet")) continue;
+    // The second is the module's name before 1.0.
+    if (!type || (!symbols->find("PyInit__greenlet") && !symbols->find("PyInit_greenlet"))) continue;
     GreenletExtension extension;
     extension.module = module;
     extension.type = type->address;

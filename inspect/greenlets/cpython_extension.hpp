@@ -9,8 +9,7 @@
 
 namespace coppice::inspect {
 
-/// One mapped greenlet extension, by its exported symbols; every version since 1.0 exports them, stripped or
-/// not.
+/// One mapped greenlet extension, by its exported symbols; every version exports them, stripped or not.
 struct GreenletExtension {
   Module module;
   Address type = 0;  ///< PyGreenlet_Type

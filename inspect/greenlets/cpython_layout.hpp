@@ -64,8 +64,8 @@ struct GreenletThreadState {
   Address current = 0;  ///< PyGreenlet that runs
 };
 
-/// The layout of greenlet 1.x. It is the same in all of them but for the end, which the size of the type
-/// tells. `unsupported` when that is none of the known sizes, or not that of the CPython it runs in.
+/// The layout of greenlet 1.x and 0.4.17. It is the same in all of them but for the end, which the size of
+/// the type tells. `unsupported` when that is none of the known sizes, or not that of the CPython it runs in.
 Result<GreenletLayout> flat_layout(const Memory& memory, const GreenletExtension& extension,
                                    std::optional<PythonVersion> python);
 

@@ -36,6 +36,11 @@ class CpythonProvider final : public Provider {
   const char* name() const override { return "cpython"; }
 
   Result<ProviderReading> read(const ReadOptions& options) override {
+    if (target_.mappings().empty()) {
+      return Error{
+          ErrorCode::unsupported, 0,
+          "the greenlets of this CPython cannot be looked for, since its memory map is not known here"};
+    }
     ProviderReading reading;
     find_python_of_each(reading);
     std::optional<Error> failure;
