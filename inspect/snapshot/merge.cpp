@@ -116,15 +116,18 @@ Matching match_by_count(const Stacks& stacks, const Evaluator& evaluator) {
 }
 
 /// Frames that are how every Python program runs, not what this one does.
-bool is_machinery(const Frame& frame, const Evaluator& evaluator) {
+bool is_machinery(const Frame& frame, const Evaluator& evaluator, bool has_python) {
   if (frame.module == evaluator.module) return true;
   const std::string_view module = frame.module;
   const std::string_view base = module.substr(module.rfind('/') + 1);
   // The greenlet extension, and of gevent what every wait goes through.
   constexpr std::array switchers{"_greenlet.", "_gevent_c_greenlet_primitives.", "_gevent_c_hub_local.",
                                  "_gevent_c_waiter."};
-  if (std::ranges::any_of(switchers, [base](std::string_view name) { return base.starts_with(name); }))
+  if (std::ranges::any_of(switchers, [base](std::string_view name) { return base.starts_with(name); })) {
     return true;
+  }
+  // Offsets into the rest of gevent tell nobody anything that the Python frames around them do not.
+  if (has_python && frame.function.empty() && base.starts_with("_gevent_")) return true;
   constexpr std::array starters{"__libc_start_main",
                                 "__libc_start_call_main",
                                 "__libc_start_main_impl",
@@ -150,8 +153,9 @@ std::vector<Frame> interleave(std::vector<Frame> native, std::span<const Physica
     const bool runs_python = next < matching.frame_of_run.size() && matching.frame_of_run[next] == i;
     if (runs_python) add_run(runs[next++]);
     for (std::size_t at = physical[i].first; at <= physical[i].last; ++at) {
-      const bool shown = choice == FrameChoice::native || (choice == FrameChoice::merged && !runs_python &&
-                                                           !is_machinery(native[at], evaluator));
+      const bool shown =
+          choice == FrameChoice::native || (choice == FrameChoice::merged && !runs_python &&
+                                            !is_machinery(native[at], evaluator, !runs.empty()));
       if (shown) listing.push_back(std::move(native[at]));
     }
   }
@@ -187,7 +191,7 @@ void merge_python(SnapshotGreenlet& entry, const PythonStack& python, const Eval
     return;
   }
   const bool only_machinery = runs.empty() && std::ranges::all_of(entry.frames, [&](const Frame& frame) {
-                                return is_machinery(frame, evaluator);
+                                return is_machinery(frame, evaluator, false);
                               });
   if (only_machinery) choice = FrameChoice::native;  // better than nothing
   entry.frames = interleave(std::move(entry.frames), physical, runs, matching, evaluator, choice);

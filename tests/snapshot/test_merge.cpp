@@ -202,6 +202,19 @@ TEST_CASE("inlined frames stay with the frame they were inlined into") {
   CHECK(listing(folded.frames) == Names{"helper", "f", "[x]"});
 }
 
+TEST_CASE("nameless frames of gevent are shown only where no Python frame says more") {
+  Native native;
+  native.frame("", "/site-packages/gevent/_gevent_cqueue.so")
+      .frame("named", "/site-packages/gevent/_gevent_cevent.so");
+  SnapshotGreenlet alone = native.take();
+  merge_python(alone, {}, evaluator(), FrameChoice::merged);
+  CHECK(listing(alone.frames) == Names{"", "named"});
+  native.frame("_PyEval_EvalFrameDefault").frame("", "/site-packages/other.so");
+  SnapshotGreenlet with_python = native.take();
+  merge_python(with_python, stack({"|x"}), evaluator(), FrameChoice::merged);
+  CHECK(listing(with_python.frames) == Names{"named", "[x]", ""});
+}
+
 TEST_CASE("a stack of nothing but machinery is shown rather than nothing") {
   Native native;
   native.frame("slp_switch", "/site-packages/greenlet/_greenlet.so")
