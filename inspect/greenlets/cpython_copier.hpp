@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "inspect/greenlets/cpython_objects.hpp"
 #include "inspect/greenlets/cpython_resume.hpp"
 #include "inspect/greenlets/cpython_states.hpp"
 #include "inspect/greenlets/provider.hpp"
@@ -19,7 +20,7 @@ struct CpythonLimits {
   std::uint64_t stacks = 2ULL << 30U;  ///< bytes of all greenlets of one reading
   std::uint64_t batch = 4U << 20U;     ///< bytes read at a time; small enough for the caches
   std::uint64_t pause = 4U << 20U;     ///< bytes copied again, to be sure, while the target is stopped
-  std::size_t greenlets = std::size_t{1} << 24U;
+  SearchLimits search;
 };
 
 /// What is known of one extension.

@@ -24,9 +24,9 @@ std::uint64_t word(std::span<const std::byte> bytes, std::uint16_t offset) {
 GreenletFields decode(const GreenletExtension& extension, const GreenletLayout& layout, Address place,
                       std::span<const std::byte> bytes) {
   GreenletFields fields;
-  std::uint64_t vtable = 0;
+  std::uint64_t first = 0;  // the vtable; flat: the reference count
   if (bytes.size() < layout.size()) return fields;
-  std::memcpy(&vtable, bytes.data(), sizeof vtable);
+  std::memcpy(&first, bytes.data(), sizeof first);
   fields.pimpl = place;
   fields.object = layout.flat() ? place : word(bytes, layout.self);
   fields.start = word(bytes, layout.start);
@@ -38,14 +38,16 @@ GreenletFields decode(const GreenletExtension& extension, const GreenletLayout& 
   fields.previous_frame = word(bytes, layout.previous_frame);
   fields.run_info = word(bytes, layout.run_info);
   if (layout.flat()) {
+    constexpr std::uint64_t most_references = UINT32_MAX;
+    if (first == 0 || first > most_references) fields.object = 0;  // freed meanwhile
     fields.type = word(bytes, layout.type);
     fields.main = fields.stop == UINT64_MAX;
     fields.parent = word(bytes, layout.parent);
     return fields;
   }
-  fields.main = vtable == extension.main_vtable;
+  fields.main = first == extension.main_vtable;
   const bool known =
-      fields.main || vtable == extension.user_vtable || (vtable != 0 && vtable == extension.broken_vtable);
+      fields.main || first == extension.user_vtable || (first != 0 && first == extension.broken_vtable);
   if (!known) fields.object = 0;
   if (fields.main) {
     fields.main_greenlet = fields.object;

@@ -70,6 +70,26 @@ std::vector<Address> collected(const Memory& memory, std::span<const AddressRang
   return result;
 }
 
+std::uint64_t bytes_of(std::span<const AddressRange> ranges) {
+  std::uint64_t bytes = 0;
+  for (const AddressRange& range : ranges) bytes += range.end - range.start;
+  return bytes;
+}
+
+/// Sorted, and each address once.
+std::vector<AddressRange> merged(std::vector<AddressRange> ranges) {
+  std::ranges::sort(ranges, {}, &AddressRange::start);
+  std::vector<AddressRange> result;
+  for (const AddressRange& range : ranges) {
+    if (!result.empty() && range.start <= result.back().end) {
+      result.back().end = std::max(result.back().end, range.end);
+    } else {
+      result.push_back(range);
+    }
+  }
+  return result;
+}
+
 /// Parts of the ranges that lie around the places.
 std::vector<AddressRange> around(std::span<const AddressRange> ranges, std::span<const Address> places) {
   std::vector<AddressRange> near;
@@ -89,9 +109,9 @@ std::vector<AddressRange> around(std::span<const AddressRange> ranges, std::span
 }  // namespace
 
 GreenletFinder::GreenletFinder(const Target& target, const GreenletExtension& extension,
-                               std::size_t most_greenlets)
-    : target_(target), flat_(extension.flat()), types_{extension.type} {
-  limits_.hits = most_greenlets;
+                               const SearchLimits& limits)
+    : target_(target), flat_(extension.flat()), search_(limits), types_{extension.type} {
+  limits_.hits = limits.greenlets;
   if (flat_) return;
   vtables_ = {extension.user_vtable, extension.main_vtable};
   if (extension.broken_vtable != 0) vtables_.push_back(extension.broken_vtable);
@@ -100,18 +120,54 @@ GreenletFinder::GreenletFinder(const Target& target, const GreenletExtension& ex
 std::vector<Address> GreenletFinder::find() {
   warnings_.clear();
   std::uint64_t left_out = 0;
-  ranges_ = scannable(target_, flat_ ? ScanScope::written : ScanScope::heap, limits_, &left_out);
+  std::vector<AddressRange> now =
+      scannable(target_, flat_ ? ScanScope::written : ScanScope::heap, limits_, &left_out);
   if (left_out > 0) {
     warnings_.push_back(
         fmt::format("{} mappings are too large to be searched; greenlets in them are not shown", left_out));
   }
+  const bool all = found_.empty() || bytes_of(now) <= search_.whole;
+  const std::vector<AddressRange> searched = all ? now : worth_searching(now);
   WordScan scan;
-  std::vector<Address> places = flat_ ? find_flat(ranges_, types_, scan) : find_cpp(ranges_, scan);
+  std::vector<Address> places = flat_ ? find_flat(searched, types_, scan) : find_cpp(searched, scan);
   if (scan.too_many) {
     warnings_.push_back(
         fmt::format("only the first {} places that look like greenlets were looked at", scan.hits.size()));
   }
+  if (!all) {
+    // What was found elsewhere before is taken to be there still; whoever reads it sees whether it is.
+    std::erase_if(found_, [&](Address place) { return lies_in(searched, place) || !lies_in(now, place); });
+    std::vector<Address> both;
+    std::ranges::set_union(found_, places, std::back_inserter(both));
+    places = std::move(both);
+  }
+  ranges_ = std::move(now);
+  found_ = places;
   return places;
+}
+
+/// Parts of the ranges: near what was found, new since the last search, and those whose turn it is.
+std::vector<AddressRange> GreenletFinder::worth_searching(std::span<const AddressRange> ranges) {
+  std::vector<AddressRange> parts = around(ranges, found_);
+  auto before = ranges_.begin();
+  std::uint64_t left = search_.turn;
+  for (const AddressRange& range : ranges) {
+    Address at = range.start;
+    while (before != ranges_.end() && before->end <= at) ++before;
+    for (auto old = before; old != ranges_.end() && old->start < range.end; ++old) {
+      if (old->start > at) parts.push_back({at, old->start});
+      at = std::max(at, std::min(old->end, range.end));
+    }
+    if (at < range.end) parts.push_back({at, range.end});
+    if (range.end <= next_turn_ || left == 0) continue;
+    const Address start = std::max(range.start, next_turn_);
+    const std::uint64_t size = std::min(left, range.end - start);
+    parts.push_back({start, start + size});
+    left -= size;
+    if (left == 0) next_turn_ = start + size;
+  }
+  if (left > 0) next_turn_ = 0;  // the end was reached: from the beginning next time
+  return merged(std::move(parts));
 }
 
 std::vector<Address> GreenletFinder::find_near(std::span<const Address> places) const {

@@ -9,6 +9,12 @@
 
 namespace coppice::inspect {
 
+struct SearchLimits {
+  std::size_t greenlets = std::size_t{1} << 24U;
+  std::uint64_t whole = 256U << 20U;  ///< bytes that are searched each time
+  std::uint64_t turn = 64U << 20U;    ///< bytes of the rest that are searched each time where there are more
+};
+
 /// Looks for the greenlets of one extension.
 ///
 /// Greenlet 2.0 and newer: everything that begins with one of the extension's vtables. Older: every object of
@@ -19,9 +25,11 @@ namespace coppice::inspect {
 /// Thread-safety: one thread at a time.
 class GreenletFinder {
  public:
-  GreenletFinder(const Target& target, const GreenletExtension& extension, std::size_t most_greenlets);
+  GreenletFinder(const Target& target, const GreenletExtension& extension, const SearchLimits& limits);
 
-  /// Searches all memory where greenlets can be.
+  /// Searches all memory where greenlets can be. When that is more than `whole`, only the first search is of
+  /// everything; later ones are of the surroundings of what was found before, of memory that is new, and of
+  /// the next `turn` bytes of the rest: a new greenlet that lies far from all others is found in its turn.
   std::vector<Address> find();
 
   /// Searches the surroundings of places only: new greenlets are mostly put where others are or were.
@@ -35,12 +43,17 @@ class GreenletFinder {
   std::vector<Address> find_flat(std::span<const AddressRange> ranges, std::vector<Address>& types,
                                  WordScan& scan) const;
 
+  std::vector<AddressRange> worth_searching(std::span<const AddressRange> ranges);
+
   const Target& target_;
   bool flat_;
+  SearchLimits search_;
   std::vector<std::uint64_t> vtables_;
   std::vector<Address> types_;  ///< flat: those that are known
   WordScanLimits limits_;
-  std::vector<AddressRange> ranges_;  ///< that were searched last
+  std::vector<AddressRange> ranges_;  ///< populated ones, as they were last
+  std::vector<Address> found_;        ///< last
+  Address next_turn_ = 0;             ///< where the next turn begins
   std::vector<std::string> warnings_;
 };
 

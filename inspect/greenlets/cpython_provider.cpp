@@ -27,7 +27,7 @@ class CpythonProvider final : public Provider {
       : target_(target), limits_(limits) {
     for (GreenletExtension& extension : extensions) {
       auto resume = find_resume_point(target.memory(), extension);
-      GreenletFinder finder(target, extension, limits.greenlets);
+      GreenletFinder finder(target, extension, limits.search);
       known_.push_back(
           {std::move(extension), std::move(resume), std::nullopt, std::nullopt, std::move(finder)});
     }

@@ -138,7 +138,7 @@ CpythonLimits limits() {
   limits.stacks = 1U << 16U;
   limits.batch = 1U << 12U;
   limits.pause = 1U << 11U;
-  limits.greenlets = 64;
+  limits.search.greenlets = 64;
   return limits;
 }
 
@@ -180,7 +180,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_greenlet(greenlet);
         if (greenlet.state != State::running) stacks += greenlet.stack.size();
       }
-      check(reading->greenlets.size() <= 2 * limits().greenlets);
+      check(reading->greenlets.size() <= 2 * limits().search.greenlets);
       check(stacks <= 2 * limits().stacks);
       check(reading->lost <= reading->torn);
     } else {

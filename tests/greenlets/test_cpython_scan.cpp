@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "inspect/greenlets/cpython_scan.hpp"
+#include "inspect/greenlets/cpython_objects.hpp"
 #include "tests/snapshot/fake_target.hpp"
 #include "tests/support/catch.hpp"
 
@@ -85,6 +85,49 @@ TEST_CASE("only populated, written, anonymous memory counts as heap") {
   const std::vector<AddressRange> written = scannable(target, ScanScope::written, {}, &left_out);
   CHECK(written.size() == 5);
   CHECK(written.front() == AddressRange{0x2000, 0x3000});
+}
+
+TEST_CASE(
+    "a large heap is searched whole once, then near greenlets, where it has grown, and the rest in turn") {
+  constexpr Address start = 0x10000000;
+  constexpr std::uint64_t size = 4 << 20, step = 1 << 20;
+  constexpr Address vtable = 0x5000;
+  FakeMemory memory;
+  memory.put(start, std::vector<std::byte>(2 * size));
+  FakeTarget target;
+  target.memory_ = &memory;
+  target.mappings_ = {{start, start + size, true, true, false, 0, "[heap]"}};
+  GreenletExtension extension;
+  extension.user_vtable = vtable;
+  extension.main_vtable = vtable + 8;
+  SearchLimits limits;
+  limits.whole = size / 2;
+  limits.turn = step;
+  GreenletFinder finder(target, extension, limits);
+  CHECK(finder.find().empty());
+  memory.put_value(start + 0x100, vtable);
+  std::vector<Address> expected{start + 0x100};
+  CHECK(finder.find() == expected);  // nothing was known: all of it again
+
+  const Address far = start + 3 * step + 0x40, near = start + 0x200, grown = start + size + 0x1000;
+  memory.put_value(far, vtable);
+  memory.put_value(near, vtable + 8);
+  target.mappings_[0].end = start + 2 * size;
+  memory.put_value(grown, vtable);
+  expected = {start + 0x100, near, grown};
+  CHECK(finder.find() == expected);  // turn: [0, 1 MB)
+  CHECK(finder.find() == expected);
+  CHECK(finder.find() == expected);
+  expected = {start + 0x100, near, far, grown};
+  CHECK(finder.find() == expected);  // turn: [3 MB, 4 MB)
+  memory.put_value(near, std::uint64_t{0});
+  expected = {start + 0x100, far, grown};
+  for (int i = 0; i < 10; ++i) CHECK(finder.find() == expected);
+  target.mappings_[0].end = start + size;
+  expected = {start + 0x100, far};
+  CHECK(finder.find() == expected);
+  const Address places[] = {start + 0x100};
+  CHECK(finder.find_near(places) == std::vector<Address>{start + 0x100});
 }
 
 TEST_CASE("a live process's untouched pages are not populated, and stay so when it is searched") {
