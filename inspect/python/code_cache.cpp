@@ -87,9 +87,10 @@ void CodeCache::read(const Memory& memory, std::span<const std::byte> bytes, Cod
   info.file = read_name(memory, value_at<Address>(bytes, offsets.file), limits_.file);
   auto table = read_python_bytes(memory, python_.layout, value_at<Address>(bytes, offsets.line_table),
                                  limits_.line_table);
+  const bool whole = table.ok() && !info.function.empty() && !info.file.empty();
   if (table.ok()) info.line_table = std::move(table).value();
   // What was not there now may be there the next time.
-  if (!table.ok() || info.function.empty() || info.file.empty()) info.identity = {};
+  if (!whole) info.identity = {};
 }
 
 /// Files, and often names, are shared by many code objects.

@@ -88,10 +88,13 @@ class Writer {
     const auto integer = read_python_integer(memory_, layout_, object);
     if (!integer.ok()) {
       write_unreadable(object);
-    } else if (boolean) {
-      text_ += integer->value.value_or(0) != 0 ? "True" : "False";
-    } else if (integer->value) {
-      text_ += fmt::format("{}", *integer->value);
+      return;
+    }
+    const std::optional<std::int64_t> value = integer->value;
+    if (boolean) {
+      text_ += value.value_or(0) != 0 ? "True" : "False";
+    } else if (value) {
+      text_ += fmt::format("{}", *value);
     } else {
       text_ += fmt::format("<int of up to {} bits, {}>", integer->bits,
                            integer->negative ? "negative" : "positive");

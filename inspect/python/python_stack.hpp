@@ -14,8 +14,8 @@ namespace coppice::inspect {
 struct PythonFrame {
   Address address = 0;     ///< of its _PyInterpreterFrame (CPython 3.11 and newer) or PyFrameObject
   Address code = 0;        ///< of its PyCodeObject
-  Interned function;       ///< qualified name where the version has it, else the plain name
-  Interned file;           ///< co_filename
+  Interned function;       ///< qualified name where the version has it, else the plain one; empty: unreadable
+  Interned file;           ///< co_filename; empty: unreadable
   std::uint32_t line = 0;  ///< of the current instruction; 0: it has none, or its table makes no sense
   /// True for the outermost of the frames that one C call of the evaluator runs: its caller is C code. The
   /// frames of a stack therefore fall into runs, each ending with an `entry`, one run for each C frame of
