@@ -199,6 +199,10 @@ void GreenletCopier::copy_running(CopiedGreenlet& copied, const GreenletStates& 
   if (still != nullptr && still->contains(tid)) {
     registers = still->at(tid);
     copy_held(copied, *thread, registers.registers);
+  } else if (still != nullptr) {
+    greenlet.error = Error{ErrorCode::not_stopped, greenlet.address,
+                           fmt::format("thread {}, which runs it, could not be stopped", tid)};
+    return;
   } else {
     auto held = target_.hold(tid, Stopping::never,
                              [&](const ThreadRegisters& now) { copy_held(copied, *thread, now.registers); });
@@ -217,15 +221,18 @@ void GreenletCopier::copy_running(CopiedGreenlet& copied, const GreenletStates& 
   }
 }
 
-/// The thread does not run now. Does it still run this greenlet?
+/// The thread does not run now. Does it still run this greenlet, and is it not amid a switch away from it? A
+/// greenlet that runs has no top frame: it gets one when a switch begins.
 void GreenletCopier::copy_held(CopiedGreenlet& copied, const GreenletThread& thread,
                                const Registers& registers) {
   Greenlet& greenlet = copied.greenlet;
   if (thread.state != 0) {
     const auto state = memory_.read_value<GreenletThreadState>(thread.state);
     copied.torn = !state.ok() || state->current != copied.fields.object;
-    if (copied.torn) return;
   }
+  const auto top_frame = memory_.read_value<Address>(copied.fields.pimpl + what_.layout.top_frame);
+  copied.torn |= !top_frame.ok() || *top_frame != 0;
+  if (copied.torn) return;
   const Address sp = registers.sp(), stop = greenlet.slice.stop;
   if (sp >= stop || sp < thread.stack->low) return;
   greenlet.slice.start = sp - std::min(red_zone, sp - thread.stack->low);

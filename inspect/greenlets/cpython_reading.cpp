@@ -1,13 +1,13 @@
 #include "inspect/greenlets/cpython_reading.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <iterator>
 #include <numeric>
 
 namespace coppice::inspect {
 namespace {
+
+constexpr int stops_for_each_retry = 4;
 
 std::uint64_t bytes_of(std::span<const CopiedGreenlet> copied) {
   return std::accumulate(
@@ -107,18 +107,27 @@ void CpythonReading::read_while_still() {
   // of those for the pause, they are compared now.
   copy_all_again_ = bytes_of(copied_) <= limits_.pause;
   if (!copy_all_again_) copier_.verify(copied_);
-  std::ranges::sort(by_place_ = pointers(copied_), {}, place);
-  const std::vector<Error> errors =
-      target_.while_still([this](const Target::StillThreads& still) { catch_up(still); });
-  into_->torn += changed_;
-  into_->retried += changed_;
-  std::vector<CopiedGreenlet> result = std::move(fresh_);
-  result.reserve(result.size() + kept_.size());
-  for (CopiedGreenlet* one : kept_) result.push_back(std::move(*one));
-  copied_ = std::move(result);
-  if (errors.empty()) return;
-  for (const Error& error : errors) into_->warnings.push_back(error.message);
-  read_until_unchanged();
+  for (int retry = 0;; ++retry) {
+    std::ranges::sort(by_place_ = pointers(copied_), {}, place);
+    const std::vector<Error> errors =
+        target_.while_still([this](const Target::StillThreads& still) { catch_up(still); });
+    into_->torn += changed_;
+    into_->retried += changed_;
+    std::vector<CopiedGreenlet> result = std::move(fresh_);
+    result.reserve(result.size() + kept_.size());
+    for (CopiedGreenlet* one : kept_) result.push_back(std::move(*one));
+    copied_ = std::move(result);
+    if (!errors.empty()) {
+      for (const Error& error : errors) into_->warnings.push_back(error.message);
+      read_until_unchanged();
+      return;
+    }
+    // It may have been stopped amid a switch; some programs do little else.
+    const bool amid_switch = states_->amid_switch() || std::ranges::any_of(copied_, &CopiedGreenlet::torn);
+    if (!amid_switch || retry >= stops_for_each_retry * options_.torn_retries) break;
+    copy_all_again_ = false;
+  }
+  into_->torn += static_cast<std::uint64_t>(std::ranges::count(copied_, true, &CopiedGreenlet::torn));
 }
 
 /// Called while nothing runs, twice when something did.
@@ -140,7 +149,8 @@ void CpythonReading::catch_up(const Target::StillThreads& still) {
       kept_.push_back(*known);
     } else {
       wanted.push_back(fields);
-      if (is_known && !valid && (*known)->greenlet.state != State::running) ++changed_;
+      const bool ran = is_known && (*known)->greenlet.state == State::running;
+      if (is_known && !valid && (!ran || (*known)->torn)) ++changed_;
     }
   }
   fresh_ = copier_.copy(wanted, *states_, &still);
@@ -156,8 +166,7 @@ void CpythonReading::deliver() {
       ++into_->lost;
       one->greenlet = copier_.identify(one->fields, *states_);
       one->greenlet.error =
-          Error{ErrorCode::torn, one->fields.object,
-                fmt::format("it was switched each of the {} times it was read", options_.torn_retries + 1)};
+          Error{ErrorCode::torn, one->fields.object, "it was being switched whenever it was read"};
     }
     into_->greenlets.push_back(std::move(one->greenlet));
   }

@@ -150,6 +150,13 @@ void GreenletStates::doubt() {
   }
 }
 
+bool GreenletStates::amid_switch() const {
+  return std::ranges::any_of(threads_, [](const auto& entry) {
+    const GreenletThread& thread = entry.second;
+    return !thread.exited && !thread.unknown && thread.current == 0;
+  });
+}
+
 State GreenletStates::state(const GreenletFields& fields) const {
   if (fields.stop == 0) return State::unstarted;
   const GreenletThread* own = thread(fields);

@@ -35,6 +35,9 @@ class GreenletStates {
   /// Some greenlets could not be read, any of which may be one that runs.
   void doubt();
 
+  /// Some thread runs none of its greenlets.
+  bool amid_switch() const;
+
   State state(const GreenletFields& fields) const;
   /// Null when it is not known: a greenlet that has not started has none but its parents'.
   const GreenletThread* thread(const GreenletFields& fields) const;

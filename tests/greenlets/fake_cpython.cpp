@@ -200,7 +200,7 @@ std::vector<FakePyGreenlet> one_of_each_kind() {
   constexpr Address base = FakeCpython::stack_low + 0x2000;
   return {
       {.main = true, .start = base + 0x100, .stop = UINT64_MAX, .saved = 0x80},
-      {.parent = 0, .start = base - 0x400, .stop = base},
+      {.parent = 0, .start = base - 0x400, .stop = base, .top_frame = false},
       {.parent = 0, .start = base - 0x300, .stop = base, .saved = 0x300},
       {.derived = true, .parent = 0, .start = base + 0x10, .stop = base + 0x80},
       {.thread = -1, .parent = 2},

@@ -327,6 +327,25 @@ TEST_CASE("greenlets that are switched underneath are read again, and in the end
   }
 }
 
+TEST_CASE("a thread that is amid a switch is looked at again") {
+  FakeCpython fake({&known_layouts[2], 11, false}, one_of_each_kind());
+  fake.run(0, 1);
+  fake.target.stillness_ = std::nullopt;
+  const Address top_frame = fake.pimpl(1) + known_layouts[2].top_frame;
+  int calls = 0;
+  for (const int amid : {0, 3, 100}) {
+    calls = 0;
+    fake.target.before_still_ = [&] { fake.put(top_frame, calls++ < amid ? fake.frame_object(1) : 0); };
+    const ProviderReading reading = read(fake);
+    const Greenlet& greenlet = with_id(reading, fake.id(1));
+    CHECK(reading.lost == (amid == 100 ? 1 : 0));
+    CHECK(greenlet.error.has_value() == (amid == 100));
+    CHECK(calls == std::min(amid + 1, 21));
+    if (amid != 100) CHECK(greenlet.registers.sp() == FakeCpython::thread_sp);
+    if (amid == 100) CHECK(greenlet.error->code == ErrorCode::torn);
+  }
+}
+
 TEST_CASE("what a process did while it was read is caught up with when it stands still") {
   FakeCpython fake({&known_layouts[2], 11, false}, one_of_each_kind());
   fake.run(0, 1);
@@ -339,6 +358,8 @@ TEST_CASE("what a process did while it was read is caught up with when it stands
     greenlets[1].saved = suspended.saved;
     greenlets[2].start = running.start;
     greenlets[2].saved = 0;
+    greenlets[1].top_frame = true;
+    greenlets[2].top_frame = false;
     greenlets.push_back({.thread = -1, .parent = 2});
     const FakeCpython later(fake.build, greenlets);
     std::vector<std::byte> heap(FakeCpython::heap_end - FakeCpython::heap);
