@@ -21,6 +21,10 @@ bool still_valid(const CopiedGreenlet& before, const GreenletFields& now, const 
          before.fields.parent == now.parent && before.greenlet.state == states.state(now);
 }
 
+std::ptrdiff_t torn_of(std::span<const CopiedGreenlet> copied) {
+  return std::ranges::count(copied, true, &CopiedGreenlet::torn);
+}
+
 Address place(const CopiedGreenlet* one) {
   return one->fields.pimpl;
 }
@@ -58,6 +62,8 @@ void CpythonReading::run(std::vector<Address> places, ProviderReading& into) {
   look();
   copied_ = copier_.copy(all_, *states_, nullptr);
   const bool stands_still = target_.kind() != Target::Kind::live || nothing_ran();
+  // A core may be of a process amid a switch.
+  if (stands_still) into_->torn += static_cast<std::uint64_t>(torn_of(copied_));
   if (!stands_still && options_.stopping == Stopping::never) read_until_unchanged();
   if (!stands_still && options_.stopping == Stopping::allowed) read_while_still();
   deliver();
@@ -127,7 +133,7 @@ void CpythonReading::read_while_still() {
     if (!amid_switch || retry >= stops_for_each_retry * options_.torn_retries) break;
     copy_all_again_ = false;
   }
-  into_->torn += static_cast<std::uint64_t>(std::ranges::count(copied_, true, &CopiedGreenlet::torn));
+  into_->torn += static_cast<std::uint64_t>(torn_of(copied_));
 }
 
 /// Called while nothing runs, twice when something did.
