@@ -9,6 +9,8 @@ for one of the pool's connections, or for the database's answer. Prints "working
 import argparse
 import asyncio
 import os
+import shutil
+import signal
 import tempfile
 import time
 
@@ -84,6 +86,13 @@ def main():
     parser.add_argument("--seconds", type=float, default=3600)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="coppice-orders.") as folder:
+
+        def end(*_):
+            # At once: the database's threads sleep for seconds.
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(143)
+
+        signal.signal(signal.SIGTERM, end)
         asyncio.run(run(options, os.path.join(folder, "orders.db")))
 
 
