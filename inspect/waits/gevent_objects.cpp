@@ -9,7 +9,6 @@
 namespace coppice::inspect {
 namespace {
 
-constexpr std::uint64_t word_size = 8;
 /// Fields of an extension type begin behind the object's head and Cython's vtable pointer.
 constexpr std::uint64_t first_field = 0x18;
 constexpr std::size_t most_fields = 16;
