@@ -46,23 +46,21 @@ bool Heap::plausible(Address object) const {
   return after != writable_.begin() && object < std::prev(after)->end;
 }
 
+bool Heap::read(Address address, std::span<std::byte> into) {
+  const auto found = blocks_.find(address, into);
+  if (found == BlockReader::Found::wanted) pending_ = true;
+  return found == BlockReader::Found::ready;
+}
+
 std::vector<std::uint64_t> Heap::words(Address address, std::size_t count) {
   std::vector<std::uint64_t> words(count);
-  // In pieces: a block reader hands out at most one block at a time.
+  // In pieces: a block reader hands out at most one block at a time. All are asked for, so that one round of
+  // fetching is enough.
   constexpr std::size_t piece = 64;
   bool whole = true;
   for (std::size_t done = 0; done < count; done += piece) {
     const auto part = std::span(words).subspan(done, std::min(piece, count - done));
-    switch (blocks_.find(address + done * word_size, std::as_writable_bytes(part))) {
-      case BlockReader::Found::ready:
-        break;
-      case BlockReader::Found::wanted:
-        pending_ = true;
-        whole = false;
-        break;
-      case BlockReader::Found::unreadable:
-        return {};
-    }
+    whole = read(address + done * word_size, std::as_writable_bytes(part)) && whole;
   }
   if (!whole) words.clear();
   return words;
@@ -70,16 +68,8 @@ std::vector<std::uint64_t> Heap::words(Address address, std::size_t count) {
 
 std::optional<std::uint64_t> Heap::word(Address address) {
   std::uint64_t value = 0;
-  switch (blocks_.find(address, std::as_writable_bytes(std::span(&value, 1)))) {
-    case BlockReader::Found::ready:
-      return value;
-    case BlockReader::Found::wanted:
-      pending_ = true;
-      break;
-    case BlockReader::Found::unreadable:
-      break;
-  }
-  return std::nullopt;
+  if (!read(address, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
+  return value;
 }
 
 std::string_view Heap::type_name(Address object) {
@@ -144,16 +134,8 @@ std::optional<std::string> Heap::ascii(Address string) {
   if (!length || !state || *length > longest_name) return std::nullopt;
   if ((*state >> 5U & 3U) != 3) return std::nullopt;  // compact and ASCII
   std::string text(static_cast<std::size_t>(*length), '\0');
-  switch (blocks_.find(string + layout_.ascii_data, std::as_writable_bytes(std::span(text)))) {
-    case BlockReader::Found::ready:
-      return text;
-    case BlockReader::Found::wanted:
-      pending_ = true;
-      break;
-    case BlockReader::Found::unreadable:
-      break;
-  }
-  return std::nullopt;
+  if (!read(string + layout_.ascii_data, std::as_writable_bytes(std::span(text)))) return std::nullopt;
+  return text;
 }
 
 std::optional<Address> Heap::dict_of(Address object) {

@@ -56,6 +56,7 @@ class Heap {
   std::optional<std::string> ascii(Address string);
 
  private:
+  bool read(Address address, std::span<std::byte> into);
   std::string_view name_of_type(Address type);
   std::optional<Address> dict_of(Address object);
   std::optional<Address> find(Address dict, std::string_view name);

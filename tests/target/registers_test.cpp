@@ -56,6 +56,17 @@ void wait_for_state(pid_t pid, pid_t tid, char state) {
   REQUIRE(status_of(pid, tid).state == state);
 }
 
+/// Starts a process that traces a thread. To be killed and waited for.
+pid_t trace_by_another(pid_t pid, pid_t tid) {
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    ptrace(PTRACE_SEIZE, tid, nullptr, nullptr);
+    for (;;) pause();
+  }
+  for (int i = 0; i < 5000 && status_of(pid, tid).tracer == 0; ++i) std::this_thread::sleep_for(1ms);
+  return tracer;
+}
+
 }  // namespace
 
 TEST_CASE("a thread on a CPU gives all its registers and goes on") {
@@ -110,13 +121,7 @@ TEST_CASE("a thread that another traces is reported with its tracer") {
   const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
   auto target = open_process(child.pid());
   REQUIRE(target.ok());
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    ptrace(PTRACE_SEIZE, spinner, nullptr, nullptr);
-    for (;;) pause();
-  }
-  for (int i = 0; i < 5000 && status_of(child.pid(), spinner).tracer == 0; ++i)
-    std::this_thread::sleep_for(1ms);
+  const pid_t tracer = trace_by_another(child.pid(), spinner);
   const auto got = registers_at_last(**target, spinner);
   REQUIRE_FALSE(got.ok());
   CHECK(got.error().code == ErrorCode::not_permitted);
@@ -216,13 +221,7 @@ TEST_CASE("a stopped process is still as it is, and a traced thread that runs is
   const pid_t spinner = static_cast<pid_t>(child.at("spinner"));
   auto target = open_process(child.pid());
   REQUIRE(target.ok());
-  const pid_t tracer = fork();
-  if (tracer == 0) {
-    ptrace(PTRACE_SEIZE, spinner, nullptr, nullptr);
-    for (;;) pause();
-  }
-  for (int i = 0; i < 5000 && status_of(child.pid(), spinner).tracer == 0; ++i)
-    std::this_thread::sleep_for(1ms);
+  const pid_t tracer = trace_by_another(child.pid(), spinner);
   std::vector<Error> errors;
   for (int i = 0; i < 200 && errors.empty(); ++i) errors = (*target)->while_still([](const auto&) {});
   REQUIRE_FALSE(errors.empty());
