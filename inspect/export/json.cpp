@@ -42,6 +42,35 @@ void write_threads(JsonWriter& json, const std::vector<SnapshotThread>& threads)
   json.close_array();
 }
 
+void write_error(JsonWriter& json, std::string_view key, const std::optional<Error>& error) {
+  json.key(key);
+  if (!error) return json.null();
+  json.open_object();
+  json.text_field("code", name(error->code));
+  json.address_field("address", known(error->address));
+  json.text_field("message", error->message);
+  json.close_object();
+}
+
+/// What could not be read is null, not empty.
+void write_locals(JsonWriter& json, const PythonLocals& locals) {
+  json.key("locals");
+  if (locals.error) {
+    json.null();
+  } else {
+    json.open_array();
+    for (const PythonLocal& local : locals.locals) {
+      json.open_object();
+      json.text_field("name", local.name);
+      json.text_field("value", local.value);
+      json.close_object();
+    }
+    json.close_array();
+  }
+  json.number_field("locals_left_out", locals.left_out);
+  write_error(json, "locals_error", locals.error);
+}
+
 void write_frame(JsonWriter& json, const Frame& frame) {
   json.open_object();
   json.text_field("kind", frame.kind == Frame::Kind::native ? "native" : "python");
@@ -54,6 +83,7 @@ void write_frame(JsonWriter& json, const Frame& frame) {
   json.text_field("file", frame.file);
   json.number_field("line", frame.line ? std::optional(frame.line) : std::nullopt);
   json.boolean_field("inlined", frame.inlined);
+  if (frame.locals) write_locals(json, *frame.locals);
   json.close_object();
 }
 
@@ -104,16 +134,6 @@ void write_end(JsonWriter& json, End end) {
     case End::error:
       return json.string("error");
   }
-}
-
-void write_error(JsonWriter& json, std::string_view key, const std::optional<Error>& error) {
-  json.key(key);
-  if (!error) return json.null();
-  json.open_object();
-  json.text_field("code", name(error->code));
-  json.address_field("address", known(error->address));
-  json.text_field("message", error->message);
-  json.close_object();
 }
 
 /// What only our runtime counts; null for greenlets of others.

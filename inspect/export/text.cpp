@@ -38,17 +38,34 @@ std::string slice_text(const Greenlet& greenlet) {
                      slice.unsaved());
 }
 
-bool write_stack(const SnapshotGreenlet& greenlet, const TextStyle& style, const Sink& sink) {
-  for (std::size_t i = 0; i < greenlet.frames.size(); ++i) {
-    if (!sink(frame_line(greenlet.frames[i], i, style) + "\n")) return false;
+/// The local variables of a frame, one a line.
+std::string locals_text(const PythonLocals& locals, const TextStyle& style) {
+  std::string text;
+  const auto add = [&text](const std::string& line) { text += "        " + line + "\n"; };
+  for (const PythonLocal& local : locals.locals) {
+    add(paint(style.color, cyan, printable(local.name)) + " = " + printable(local.value));
   }
+  if (locals.left_out > 0) add(paint(style.color, dim, fmt::format("and {} more", locals.left_out)));
+  if (locals.error) add(paint(style.color, red, "variables missing: " + describe(*locals.error)));
+  return text;
+}
+
+bool write_frames(const std::vector<Frame>& frames, const TextStyle& style, const Sink& sink) {
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    std::string text = frame_line(frames[i], i, style) + "\n";
+    if (frames[i].locals) text += locals_text(*frames[i].locals, style);
+    if (!sink(text)) return false;
+  }
+  return true;
+}
+
+bool write_stack(const SnapshotGreenlet& greenlet, const TextStyle& style, const Sink& sink) {
+  if (!write_frames(greenlet.frames, style, sink)) return false;
   if (!sink("    " + end_line(greenlet, style) + "\n")) return false;
   if (!greenlet.unmerged.empty()) {
     if (!sink("    " + paint(style.color, red, "Python frames, not merged: " + greenlet.unmerged) + "\n"))
       return false;
-    for (std::size_t i = 0; i < greenlet.python_frames.size(); ++i) {
-      if (!sink(frame_line(greenlet.python_frames[i], i, style) + "\n")) return false;
-    }
+    if (!write_frames(greenlet.python_frames, style, sink)) return false;
   }
   if (!greenlet.python_error) return true;
   return sink("    " + paint(style.color, red, "Python frames missing: " + describe(*greenlet.python_error)) +

@@ -38,6 +38,7 @@ Result<Snapshot> take(Session& session, const Options& options) {
   wanted.stopping = options.nonblocking ? Stopping::never : Stopping::allowed;
   wanted.ids = options.ids;
   wanted.choice = options.frames;
+  wanted.locals = options.locals;
   wanted.progress = [&progress](const char* what, std::uint64_t so_far, std::uint64_t total) {
     progress.show(what, so_far, total);
   };

@@ -42,7 +42,8 @@ Examples:
 
 constexpr const char* bt_footer = R"(
 Each stack ends with "base" when it is whole, and otherwise with where and why it ends. A frame marked (inlined) was
-inlined into the one below it.
+inlined into the one below it. The local variables of --locals are short texts made from what lies in memory; nothing
+of the program runs for them. In a process that runs they are read a moment after the stack.
 
 Examples:
   gldump bt -p 4242                        all of them
@@ -50,6 +51,8 @@ Examples:
   gldump bt -p 4242 0x7f3a40001080 pool    by address and by name
   gldump bt -p 4242 --nonblocking          never stop a thread, not even for its registers
   gldump bt -p 4242 --native               a Python program: with the C frames of the interpreter
+  gldump bt -p 4242 --locals 0x7f3a40001080
+                                           a Python program: with the local variables of one greenlet
   gldump bt --core core --exe ./server --lib-search-path ./libs)";
 
 constexpr const char* groups_footer = R"(
@@ -115,6 +118,8 @@ std::variant<Options, Exit> parse(int argc, const char* const* argv) {
   bt->footer(bt_footer);
   bt->parse_complete_callback([&options] { options.command = Command::backtraces; });
   bt->add_option("ID", options.ids, "Ids, addresses (0x...) or unique names; none: all greenlets");
+  bt->add_flag("--locals", options.locals,
+               "Python programs: show the local variables of each function, as short texts");
   CLI::App* groups =
       app.add_subcommand("groups", "Show equal backtraces once, with the greenlets that have them");
   groups->footer(groups_footer);

@@ -23,6 +23,7 @@ struct Options {
   bool color = true;  ///< if the terminal has it
   bool symbols = true;
   bool nonblocking = false;
+  bool locals = false;  ///< of `bt`
   inspect::FrameChoice frames = inspect::FrameChoice::merged;
 };
 

@@ -26,9 +26,30 @@ Result<std::vector<Address>> names_of(const Memory& memory, const PythonLayout& 
   return names;
 }
 
+Address without_marks(Address reference) {
+  return reference & ~Address{3};  // since 3.14 references have marks
+}
+
+/// The references to a frame's variables. What it runs is read along with them: it may have returned.
+Result<std::vector<Address>> slots_of(const Memory& memory, const PythonLayout& layout,
+                                      const PythonFrame& frame, std::size_t count) {
+  const bool object = layout.frame_kind == FrameKind::frame_object;
+  const std::size_t code = (object ? layout.frame_object.code : layout.frame.code) / sizeof(Address);
+  const std::size_t first = (object ? layout.frame_object.locals : layout.frame.locals) / sizeof(Address);
+  std::vector<Address> words(first + count);
+  if (auto done = memory.read(frame.address, std::as_writable_bytes(std::span(words))); !done.ok()) {
+    return std::move(done).error();
+  }
+  if (without_marks(words[code]) != frame.code) {
+    return Error{ErrorCode::torn, frame.address, "the function returned before its variables were read"};
+  }
+  words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(first));
+  return words;
+}
+
 /// What a slot holds: the content of a cell instead of the cell.
 Address value_of(const Memory& memory, const PythonRuntime& python, Address slot) {
-  const Address object = slot & ~Address{3};  // since 3.14 references have marks
+  const Address object = without_marks(slot);
   if (object == 0 || python.types.cell == 0) return object;
   const auto type = memory.read_value<Address>(object + PythonLayout::object_type);
   if (!type.ok() || *type != python.types.cell) return object;
@@ -47,15 +68,13 @@ PythonLocals read_python_locals(const Memory& memory, const PythonRuntime& pytho
     result.error = names.error();
     return result;
   }
-  const bool object = layout.frame_kind == FrameKind::frame_object;
-  std::vector<Address> slots(names->size());
-  const Address start = frame.address + (object ? layout.frame_object.locals : layout.frame.locals);
-  if (auto done = memory.read(start, std::as_writable_bytes(std::span(slots))); !done.ok()) {
-    result.error = std::move(done).error();
+  auto slots = slots_of(memory, layout, frame, names->size());
+  if (!slots.ok()) {
+    result.error = std::move(slots).error();
     return result;
   }
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    const Address value = value_of(memory, python, slots[i]);
+  for (std::size_t i = 0; i < slots->size(); ++i) {
+    const Address value = value_of(memory, python, (*slots)[i]);
     if (value == 0) continue;
     if (result.locals.size() >= most) {
       ++result.left_out;

@@ -2,13 +2,28 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "inspect/base/interned.hpp"
 #include "inspect/base/result.hpp"
 
 namespace coppice::inspect {
+
+/// One variable that has a value.
+struct PythonLocal {
+  std::string name;
+  std::string value;  ///< python_repr() of it
+};
+
+/// The local variables of a frame.
+struct PythonLocals {
+  std::vector<PythonLocal> locals;  ///< arguments first, then as they stand in the code
+  std::size_t left_out = 0;         ///< there are more that have values
+  std::optional<Error> error;       ///< why there are none: `unreadable`, `corrupt`, `torn`, `too_deep`
+};
 
 /// One Python frame.
 struct PythonFrame {
@@ -24,6 +39,7 @@ struct PythonFrame {
   /// CPython 3.12 and newer, for an `entry`: the address of the evaluator's own entry frame, which lies
   /// within [sp, CFA) of the C frame that runs this run. 0: not known.
   Address entry_frame = 0;
+  std::shared_ptr<const PythonLocals> locals;  ///< null: not asked for
 };
 
 /// Python frames, innermost first.

@@ -34,6 +34,7 @@ Frame to_frame(const PythonFrame& python) {
   frame.function = python.function;
   frame.file = python.file;
   frame.line = python.line;
+  frame.locals = python.locals;
   return frame;
 }
 

@@ -112,6 +112,7 @@ std::vector<PythonStacks::Found> PythonStacks::read(const Target& target,
     owner[i] = impl_->of(target, *greenlets[i]);
     if (owner[i] != nullptr) {
       found[i].evaluator = &owner[i]->evaluator;
+      found[i].python = &owner[i]->reader.runtime();
     } else {
       found[i].stack.error =
           Error{ErrorCode::unsupported, greenlets[i]->address,

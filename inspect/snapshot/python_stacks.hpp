@@ -8,6 +8,7 @@
 
 #include "inspect/greenlets/greenlet.hpp"
 #include "inspect/python/python_layout.hpp"
+#include "inspect/python/python_runtime.hpp"
 #include "inspect/python/python_stack.hpp"
 #include "inspect/snapshot/merge.hpp"
 #include "inspect/target/target.hpp"
@@ -28,7 +29,8 @@ class PythonStacks {
   /// The Python stack of a greenlet of CPython, and what runs it.
   struct Found {
     PythonStack stack;
-    const Evaluator* evaluator = nullptr;  ///< null: no interpreter could be told, `stack.error` says why
+    const Evaluator* evaluator = nullptr;   ///< null: no interpreter could be told, `stack.error` says why
+    const PythonRuntime* python = nullptr;  ///< the same
   };
 
   /// The Python stacks of these greenlets, whose C stacks have been copied; same order. Greenlets that have

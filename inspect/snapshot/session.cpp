@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "inspect/snapshot/frames.hpp"
+#include "inspect/snapshot/locals.hpp"
 #include "inspect/snapshot/merge.hpp"
 #include "inspect/snapshot/python_stacks.hpp"
 #include "inspect/snapshot/selection.hpp"
@@ -217,6 +218,7 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
   std::vector<const Greenlet*> greenlets;
   for (const SnapshotGreenlet* entry : walked) greenlets.push_back(&entry->greenlet);
   std::vector<PythonStacks::Found> python_stacks = python.read(*target, greenlets);
+  if (options.locals) read_locals(target->memory(), python_stacks);
   if (options.progress) options.progress("unwinding", 0, requests.size());
   const auto unwinding = Clock::now();
   std::vector<Walk> walks = unwinder.walk(*target, requests);

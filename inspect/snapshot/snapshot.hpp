@@ -4,12 +4,14 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "inspect/base/interned.hpp"
 #include "inspect/greenlets/greenlet.hpp"
+#include "inspect/python/python_stack.hpp"
 #include "inspect/unwind/walk.hpp"
 
 namespace coppice::inspect {
@@ -31,6 +33,8 @@ struct Frame {
   bool inlined = false;
   bool exact = false;              ///< pc is where execution stands, not a return address (not in JSON)
   bool signal_trampoline = false;  ///< (not in JSON)
+  /// Of a Python frame, where SnapshotOptions::locals asked for them; else null, and absent from JSON.
+  std::shared_ptr<const PythonLocals> locals;
 
   /// Function, else module+0xoffset, else the bare address: what a person reads first.
   std::string title() const;

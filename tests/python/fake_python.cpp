@@ -135,7 +135,7 @@ void FakePython::put_frame_objects(Address at) {
   const std::array<std::size_t, 3> shown = {0, 1, 3};
   for (std::size_t i = 0; i < shown.size(); ++i) {
     const Address frame = at + i * per_frame;
-    memory.put(frame, std::vector<std::byte>(0x70));
+    memory.put(frame, std::vector<std::byte>(offsets.locals));
     put_word(frame + offsets.back, i + 1 < shown.size() ? frame + per_frame : 0);
     put_word(frame + offsets.code, code(shown[i]));
     memory.put_value(frame + offsets.last,

@@ -465,7 +465,7 @@ def main():
         if not look_inside(g, expected):
             report["disagree"] += 1
         entry = position(g)
-        entry["frames"] = expected
+        entry["id"], entry["frames"] = hex(id(g)), expected
         if variables:
             entry["locals"] = {name: hexadecimal(text) for name, text in variables[0].items()}
         report["greenlets"].append(entry)

@@ -5,6 +5,7 @@
 
 #include "inspect/python/python_locals.hpp"
 #include "inspect/python/python_objects.hpp"
+#include "inspect/snapshot/locals.hpp"
 #include "tests/python/fake_python.hpp"
 #include "tests/support/catch.hpp"
 
@@ -95,6 +96,43 @@ TEST_CASE("local variables of every kind, in every version") {
       }
     }
     CHECK(reads > 50);
+  }
+}
+
+TEST_CASE("a frame that runs something else by now has no variables to show") {
+  for (unsigned minor = 8; minor <= 15; ++minor) {
+    INFO("3." << minor);
+    FakePython fake(minor);
+    const PythonStack stack = PythonReader(fake.python).read(fake.memory, fake.request());
+    REQUIRE(stack.frames.size() == 3);
+    const PythonLayout& layout = fake.python.layout;
+    const bool object = layout.frame_kind == FrameKind::frame_object;
+    fake.memory.put_value(stack.frames[0].address + (object ? layout.frame_object.code : layout.frame.code),
+                          fake.code(1));
+    const PythonLocals locals = read_python_locals(fake.memory, fake.python, stack.frames[0]);
+    CHECK(locals.locals.empty());
+    REQUIRE(locals.error);
+    CHECK(locals.error->code == ErrorCode::torn);
+  }
+}
+
+TEST_CASE("the variables of all stacks together are bounded") {
+  const FakePython fake(11);
+  PythonStacks::Found found;
+  found.python = &fake.python;
+  found.stack = PythonReader(fake.python).read(fake.memory, fake.request());
+  std::vector<PythonStacks::Found> stacks(2, found);
+  stacks.emplace_back();  // of no interpreter that is known
+  read_locals(fake.memory, stacks);
+  for (const std::size_t i : {0U, 1U}) {
+    for (const PythonFrame& frame : stacks[i].stack.frames) REQUIRE(frame.locals);
+    CHECK(stacks[i].stack.frames[0].locals->locals.size() == 11);
+  }
+  read_locals(fake.memory, stacks, 50);
+  CHECK(stacks[0].stack.frames[0].locals->locals.size() == 11);
+  for (const PythonFrame& frame : stacks[1].stack.frames) {
+    REQUIRE(frame.locals->error);
+    CHECK(frame.locals->error->code == ErrorCode::too_deep);
   }
 }
 

@@ -50,6 +50,19 @@ class Checker {
     return value;
   }
 
+  /// Of a Python frame, where they were asked for.
+  void locals(const json& frame, const std::string& here) {
+    if (frame.value("kind", "") != "python") problems.push_back(here + " is native, and has locals");
+    const json& list = field(frame, here, "locals", or_null(&json::is_array));
+    for (const json& local : list.is_array() ? list : json::array()) {
+      field(local, here, "name", is_text);
+      field(local, here, "value", is_text);
+    }
+    field(frame, here, "locals_left_out", is_count);
+    const json& error = field(frame, here, "locals_error", or_null(&json::is_object));
+    if (list.is_null() == error.is_null()) problems.push_back(here + " lacks locals without a reason");
+  }
+
   void frames(const json& list, const std::string& where) {
     if (!list.is_array()) return;
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -63,6 +76,7 @@ class Checker {
       field(frame, here, "offset", or_null(is_hex));
       field(frame, here, "line", or_null(is_count));
       field(frame, here, "inlined", is_flag);
+      if (frame.contains("locals")) locals(frame, here);
     }
   }
 

@@ -112,4 +112,26 @@ Snapshot sample_snapshot() {
   return made;
 }
 
+Snapshot snapshot_with_locals() {
+  Snapshot made;
+  made.target.kind = "live";
+  SnapshotGreenlet& entry = made.greenlets.emplace_back(greenlet("4", State::suspended));
+  entry.greenlet.slice = {0x7ffd00001000, 0x7ffd00001800, 0x555555600000, 0x800};
+  entry.end = End::base;
+  Frame known;
+  known.kind = Frame::Kind::python;
+  known.function = "pay";
+  known.file = "shop.py";
+  known.line = 46;
+  Frame unknown = known;
+  unknown.function = "serve";
+  known.locals = std::make_shared<const PythonLocals>(
+      PythonLocals{{{"amount", "12"}, {"note", "'\x1b[2J'"}}, 3, std::nullopt});
+  unknown.locals = std::make_shared<const PythonLocals>(
+      PythonLocals{{}, 0, Error{ErrorCode::torn, 0x7f1000, "the function returned"}});
+  entry.frames = {known, unknown};
+  count_states(made);
+  return made;
+}
+
 }  // namespace coppice::inspect::testing

@@ -57,6 +57,18 @@ TEST_CASE("an empty snapshot is a whole document") {
   CHECK(document["target"]["pid"].is_null());
 }
 
+TEST_CASE("local variables are in the frames whose variables were asked for") {
+  const json document = json::parse(to_json(snapshot_with_locals()));
+  CHECK(contract_violations(document, JsonOf::backtraces) == std::vector<std::string>{});
+  const json& frames = document["greenlets"][0]["frames"];
+  CHECK(frames[0]["locals"] == json::parse(R"([{"name": "amount", "value": "12"},
+                                               {"name": "note", "value": "'\u001b[2J'"}])"));
+  CHECK(frames[0]["locals_left_out"] == 3);
+  CHECK(frames[1]["locals"].is_null());
+  CHECK(frames[1]["locals_error"]["code"] == "torn");
+  CHECK(to_json(sample_snapshot()).find("locals") == std::string::npos);
+}
+
 TEST_CASE("names that are no UTF-8 do not break the document") {
   Snapshot snapshot = sample_snapshot();
   snapshot.greenlets[0].greenlet.name = "\xc3\x28 \x01 \\ \xed\xa0\x80";

@@ -45,6 +45,23 @@ TEST_CASE("without colour no escape reaches the terminal, with colour each is cl
   }
 }
 
+TEST_CASE("local variables stand below their frame") {
+  std::string text;
+  CHECK(write_backtraces(snapshot_with_locals(), {}, [&text](std::string_view piece) {
+    text += piece;
+    return true;
+  }));
+  const std::string expected =
+      "#0  python             in pay at shop.py:46\n"
+      "        amount = 12\n"
+      "        note = '\\x1b[2J'\n"
+      "        and 3 more\n"
+      "#1  python             in serve at shop.py:46\n"
+      "        variables missing: the function returned at 0x7f1000\n";
+  INFO(text);
+  CHECK(text.find(expected) != std::string::npos);
+}
+
 TEST_CASE("a list fits the width of the terminal") {
   std::istringstream lines(text_of(write_list, {.width = 60}));
   std::size_t count = 0;

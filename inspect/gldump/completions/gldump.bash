@@ -32,5 +32,6 @@ _gldump() {
     fi
     local options="--pid --core --exe --lib-search-path --sysroot --json --no-color --nonblocking --help"
     [[ $command == list || $command == waits ]] || options+=" --no-symbols --native --python"
+    [[ $command != bt ]] || options+=" --locals"
     COMPREPLY=($(compgen -W "$options" -- "$cur"))
 } && complete -F _gldump gldump
