@@ -263,6 +263,7 @@ void GreenletView::begin_typing(SearchLine::Purpose purpose) {
 }
 
 void GreenletView::handle_search(Key key) {
+  if (!typing_) return;
   const bool search = typing_->purpose() == SearchLine::Purpose::search;
   switch (typing_->handle(key, charset_)) {
     case SearchLine::Outcome::changed:
@@ -300,6 +301,7 @@ void GreenletView::search_again(bool forward) {
 }
 
 void GreenletView::handle_menu(Key key) {
+  if (!menu_) return;
   const auto outcome = menu_->handle(key);
   if (outcome == SortMenu::Outcome::open) return;
   if (outcome == SortMenu::Outcome::chosen) change_sort(sort_by(menu_->choice()));

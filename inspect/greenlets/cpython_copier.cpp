@@ -234,7 +234,7 @@ void GreenletCopier::copy_held(CopiedGreenlet& copied, const GreenletThread& thr
   copied.torn |= !top_frame.ok() || *top_frame != 0;
   if (copied.torn) return;
   const Address sp = registers.sp(), stop = greenlet.slice.stop;
-  if (sp >= stop || sp < thread.stack->low) return;
+  if (!thread.stack || sp >= stop || sp < thread.stack->low) return;
   greenlet.slice.start = sp - std::min(red_zone, sp - thread.stack->low);
   greenlet.stack.resize(std::min(stop - greenlet.slice.start, limits_.stack));
   greenlet.stack.resize(memory_.read_some(greenlet.slice.start, greenlet.stack));

@@ -129,14 +129,14 @@ class Calibration {
     struct Candidate {
       const Sample* sample;
       std::uint16_t offset;
-      std::uint16_t head;
+      std::size_t head;
     };
     std::vector<Candidate> candidates;
     for (const Sample& sample : samples_) {
       for (std::uint16_t offset = word_size; offset < GreenletLayout::most; offset += word_size) {
         const Address object = sample.at(offset);
         if (object % word_size != 0 || object < 0x1000 || object > INT64_MAX) continue;
-        for (std::uint16_t head = 0; head < object_heads.size(); ++head) {
+        for (std::size_t head = 0; head < object_heads.size(); ++head) {
           candidates.push_back({&sample, offset, head});
           back.add(object + object_heads[head].pimpl, word_size);
         }
@@ -146,7 +146,7 @@ class Calibration {
     Votes votes;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       if (back.word(i) != candidates[i].sample->address) continue;
-      votes.add(std::uint32_t{candidates[i].head} << 16U | candidates[i].offset);
+      votes.add(static_cast<std::uint32_t>(candidates[i].head) << 16U | candidates[i].offset);
     }
     const auto winner = votes.winner();
     if (!winner) return false;

@@ -81,9 +81,9 @@ class CpythonProvider final : public Provider {
     if (!known.layout) {
       auto layout = find_layout(known, places);
       if (!layout.ok()) return std::move(layout).error();
-      if (!*layout) return {};
-      known.layout = **layout;
+      known.layout = std::move(layout).value();
     }
+    if (!known.layout) return {};
     const CpythonGreenlets what{known.extension, *known.layout, known.resume,
                                 known.python ? &*known.python : nullptr};
     CpythonReading(target_, what, known.finder, before, options, limits_).run(std::move(places), reading);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <numeric>
 
 namespace coppice::inspect {
@@ -73,7 +74,7 @@ void CpythonReading::run(std::vector<Address> places, ProviderReading& into) {
 void CpythonReading::look() {
   all_ = read_greenlet_fields(target_.memory(), what_.extension, what_.layout, types_, places_);
   const auto left_out = std::erase_if(all_, [](const GreenletFields& fields) { return fields.object == 0; });
-  states_.emplace(target_, what_.extension, python_threads_, stacks_, all_);
+  states_ = std::make_unique<GreenletStates>(target_, what_.extension, python_threads_, stacks_, all_);
   // Before greenlet 2.0 all that were found are greenlets, and who runs is seen by comparing all of them.
   if (what_.layout.flat() && left_out > 0) states_->doubt();
 }

@@ -1,6 +1,7 @@
 // One reading of the greenlets of one extension, consistent although the target goes on running.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,7 +55,7 @@ class CpythonReading {
   ThreadStacks stacks_;
   std::vector<Address> places_;  ///< sorted
   std::vector<GreenletFields> all_;
-  std::optional<GreenletStates> states_;  ///< of all_
+  std::unique_ptr<GreenletStates> states_;  ///< of all_
   std::vector<CopiedGreenlet> copied_;
 
   // What was done while nothing ran.

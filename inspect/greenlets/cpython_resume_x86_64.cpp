@@ -58,7 +58,7 @@ void find_slots(std::span<const std::byte> code, ResumePoint& resume) {
       continue;
     }
     if (mode == 1) {
-      slot.offset = value_at<std::int8_t>(code, displacement);
+      slot.offset = std::int32_t{value_at<std::int8_t>(code, displacement)};
     } else if (mode == 2) {
       slot.offset = value_at<std::int32_t>(code, displacement);
     } else if (mode != 0 || source == rbp) {

@@ -7,9 +7,9 @@ Result<std::vector<std::unique_ptr<Provider>>> find_providers(Target& target) {
   std::vector<std::unique_ptr<Provider>> providers;
   auto coppice = find_coppice(target);
   auto cpython = find_cpython(target);
+  if (!coppice.ok() && !cpython) return std::move(coppice).error();
   if (coppice.ok() && *coppice) providers.push_back(std::move(coppice).value());
   if (cpython) providers.push_back(std::move(cpython));
-  if (providers.empty() && !coppice.ok()) return std::move(coppice).error();
   return providers;
 }
 

@@ -142,7 +142,7 @@ bool is_machinery(const Frame& frame, const Evaluator& evaluator, bool has_pytho
 }
 
 /// The listing: every run before the C frame that runs it, which itself only the native view shows.
-std::vector<Frame> interleave(std::vector<Frame> native, std::span<const Physical> physical,
+std::vector<Frame> interleave(std::span<const Frame> native, std::span<const Physical> physical,
                               std::span<const Run> runs, const Matching& matching, const Evaluator& evaluator,
                               FrameChoice choice) {
   std::vector<Frame> listing;
@@ -157,7 +157,7 @@ std::vector<Frame> interleave(std::vector<Frame> native, std::span<const Physica
       const bool shown =
           choice == FrameChoice::native || (choice == FrameChoice::merged && !runs_python &&
                                             !is_machinery(native[at], evaluator, !runs.empty()));
-      if (shown) listing.push_back(std::move(native[at]));
+      if (shown) listing.push_back(native[at]);
     }
   }
   // Of a stack that was not walked to its base the outer Python frames are known all the same.
@@ -195,7 +195,7 @@ void merge_python(SnapshotGreenlet& entry, const PythonStack& python, const Eval
                                 return is_machinery(frame, evaluator, false);
                               });
   if (only_machinery) choice = FrameChoice::native;  // better than nothing
-  entry.frames = interleave(std::move(entry.frames), physical, runs, matching, evaluator, choice);
+  entry.frames = interleave(entry.frames, physical, runs, matching, evaluator, choice);
 }
 
 }  // namespace coppice::inspect

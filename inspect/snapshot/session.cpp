@@ -198,6 +198,7 @@ void Session::Impl::find_waits(Snapshot& snapshot) const {
     context.now = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
   }
   std::vector<Greenlet*> greenlets;
+  greenlets.reserve(snapshot.greenlets.size());
   for (SnapshotGreenlet& entry : snapshot.greenlets) greenlets.push_back(&entry.greenlet);
   find_gevent_waits(*target, *layout, greenlets, context);
 }
@@ -216,6 +217,7 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
     walked.push_back(&entry);
   }
   std::vector<const Greenlet*> greenlets;
+  greenlets.reserve(walked.size());
   for (const SnapshotGreenlet* entry : walked) greenlets.push_back(&entry->greenlet);
   std::vector<PythonStacks::Found> python_stacks = python.read(*target, greenlets);
   if (options.locals) read_locals(target->memory(), python_stacks);

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "inspect/target/core_target.hpp"
+#include "tests/fuzz/input.hpp"
 
 using namespace coppice::inspect;
+using namespace coppice::inspect::testing;
 
 namespace {
 
@@ -30,10 +32,6 @@ class InputMemory final : public Memory {
  private:
   std::span<const std::byte> bytes_;
 };
-
-void check(bool holds) {
-  if (!holds) __builtin_trap();
-}
 
 /// What the interfaces promise of any target.
 void check_promises(const Target& target) {

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "inspect/greenlets/cpython_provider.hpp"
+#include "tests/fuzz/changed_image.hpp"
+#include "tests/fuzz/input.hpp"
 #include "tests/greenlets/fake_cpython.hpp"
 
 using namespace coppice::inspect;
@@ -18,105 +20,19 @@ using namespace coppice::inspect::testing;
 
 namespace {
 
-void check(bool holds) {
-  if (!holds) __builtin_trap();
-}
-
-/// Takes numbers off the input, zeros at its end.
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  template <class T>
-  T take() {
-    T value{};
-    const std::size_t size = std::min(sizeof value, bytes_.size());
-    if (size > 0) std::memcpy(&value, bytes_.data(), size);
-    bytes_ = bytes_.subspan(size);
-    return value;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
-
-/// The fake's memory as a few flat pieces that can be changed and put back.
-class Image final : public Memory {
- public:
-  explicit Image(const FakeCpython& fake) {
-    for (const auto& [start, end] : places) {
-      Piece& piece = pieces_.emplace_back(Piece{start, std::vector<std::byte>(end - start), {}});
-      check(fake.memory.read(start, piece.bytes).ok());
-      piece.pristine = piece.bytes;
-    }
-  }
-
-  void restore() {
-    for (const auto& [piece, at] : changed_) {
-      std::copy_n(pieces_[piece].pristine.begin() + at, most_changed, pieces_[piece].bytes.begin() + at);
-    }
-    changed_.clear();
-  }
-
-  void read_batch(std::span<ReadRequest> requests) const override {
-    for (ReadRequest& request : requests) {
-      request.got = 0;
-      for (const Piece& piece : pieces_) {
-        const Address offset = request.address - piece.start;
-        if (request.into.empty() || request.address < piece.start || offset >= piece.bytes.size()) continue;
-        request.got = std::min<std::size_t>(request.into.size(), piece.bytes.size() - offset);
-        std::memcpy(request.into.data(), piece.bytes.data() + offset, request.got);
-      }
-    }
-  }
-
-  /// One change: where, and a number, an address, or a word that another place has.
-  void change(Input& input) {
-    const std::size_t which = input.take<std::uint8_t>() % pieces_.size();
-    Piece& piece = pieces_[which];
-    const std::size_t at =
-        input.take<std::uint16_t>() % (piece.bytes.size() - most_changed) & ~std::size_t{7};
-    std::uint64_t value = 0;
-    switch (input.take<std::uint8_t>() % 4) {
-      case 0:
-        value = input.take<std::uint8_t>();
-        break;
-      case 1:
-        value = pieces_[input.take<std::uint8_t>() % pieces_.size()].start + input.take<std::uint16_t>();
-        break;
-      case 2:
-        value = input.take<std::uint64_t>();
-        break;
-      default:
-        value = std::uint64_t{0} - input.take<std::uint8_t>();
-        break;
-    }
-    std::memcpy(piece.bytes.data() + at, &value, most_changed);
-    changed_.emplace_back(which, at);
-  }
-
- private:
-  struct Piece {
-    Address start;
-    std::vector<std::byte> bytes, pristine;
-  };
-  static constexpr std::size_t most_changed = sizeof(std::uint64_t);
-  static constexpr AddressRange places[] = {{FakeCpython::module_start, FakeCpython::module_end},
-                                            {FakeCpython::heap, FakeCpython::heap_end},
-                                            {FakeCpython::stack_low, FakeCpython::stack_high}};
-  std::vector<Piece> pieces_;
-  std::vector<std::pair<std::size_t, std::size_t>> changed_;
-};
+constexpr AddressRange places[] = {{FakeCpython::module_start, FakeCpython::module_end},
+                                   {FakeCpython::heap, FakeCpython::heap_end},
+                                   {FakeCpython::stack_low, FakeCpython::stack_high}};
 
 /// One process of each layout.
 struct Subject {
   explicit Subject(const FakeBuild& build) : fake(build, one_of_each_kind()) {
     if (!fake.flat()) fake.run(0, 1);
-    image = std::make_unique<Image>(fake);
+    image = std::make_unique<ChangedImage>(fake.memory, places);
     fake.target.memory_ = image.get();
   }
   FakeCpython fake;
-  std::unique_ptr<Image> image;
+  std::unique_ptr<ChangedImage> image;
 };
 
 std::vector<std::unique_ptr<Subject>> make_subjects() {
@@ -187,6 +103,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       check(!reading.error().message.empty());
     }
   }
-  subject.image->restore();
+  subject.image->put_back();
   return 0;
 }

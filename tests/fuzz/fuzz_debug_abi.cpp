@@ -8,34 +8,13 @@
 #include <string_view>
 
 #include "inspect/greenlets/coppice_provider.hpp"
+#include "tests/fuzz/input.hpp"
 #include "tests/snapshot/fake_runtime.hpp"
 
 using namespace coppice::inspect;
 using namespace coppice::inspect::testing;
 
 namespace {
-
-void check(bool holds) {
-  if (!holds) __builtin_trap();
-}
-
-/// Takes numbers off the input, zeros at its end.
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  template <class T>
-  T take() {
-    T value{};
-    const std::size_t size = std::min(sizeof value, bytes_.size());
-    if (size > 0) std::memcpy(&value, bytes_.data(), size);
-    bytes_ = bytes_.subspan(size);
-    return value;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
 
 /// Where changes are worth making, and how large each place is.
 struct Place {

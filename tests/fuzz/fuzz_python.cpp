@@ -11,6 +11,8 @@
 #include "inspect/python/python_locals.hpp"
 #include "inspect/python/python_objects.hpp"
 #include "inspect/python/python_version.hpp"
+#include "tests/fuzz/changed_image.hpp"
+#include "tests/fuzz/input.hpp"
 #include "tests/python/fake_python.hpp"
 
 using namespace coppice::inspect;
@@ -21,119 +23,30 @@ namespace {
 constexpr unsigned first_minor = 8;
 constexpr unsigned minors = 8;
 
-void check(bool holds) {
-  if (!holds) __builtin_trap();
+constexpr AddressRange from(Address start, std::uint64_t size) {
+  return {start, start + size};
 }
 
-/// Takes numbers off the input, zeros at its end.
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  std::span<const std::uint8_t> rest() const { return bytes_; }
-  template <class T>
-  T take() {
-    T value{};
-    const std::size_t size = std::min(sizeof value, bytes_.size());
-    if (size > 0) std::memcpy(&value, bytes_.data(), size);
-    bytes_ = bytes_.subspan(size);
-    return value;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
-
-/// The fake's memory as a few flat pieces that can be changed and put back.
-class Image final : public Memory {
- public:
-  explicit Image(const FakePython& fake) {
-    for (const auto& [start, size] : places) {
-      Piece& piece = pieces_.emplace_back(Piece{start, std::vector<std::byte>(size)});
-      for (std::size_t at = 0; at < size; at += 8) {
-        fake.memory.read_some(start + at, std::span(piece.bytes).subspan(at, 8));
-      }
-    }
-  }
-
-  void read_batch(std::span<ReadRequest> requests) const override {
-    for (ReadRequest& request : requests) {
-      request.got = 0;
-      for (const Piece& piece : pieces_) {
-        const Address offset = request.address - piece.start;
-        if (request.into.empty() || request.address < piece.start || offset >= piece.bytes.size()) continue;
-        request.got = std::min<std::size_t>(request.into.size(), piece.bytes.size() - offset);
-        std::memcpy(request.into.data(), piece.bytes.data() + offset, request.got);
-      }
-    }
-  }
-
-  void change(Input& input) {
-    Piece& piece = pieces_[input.take<std::uint8_t>() % pieces_.size()];
-    const std::size_t at = input.take<std::uint16_t>() % piece.bytes.size();
-    // A word that is likely to mean something, or any bytes.
-    const std::uint8_t how = input.take<std::uint8_t>();
-    std::uint64_t value = input.take<std::uint8_t>();
-    std::size_t size = 1;
-    std::size_t from = at;
-    if (how % 4 == 1) {
-      const Piece& other = pieces_[value % pieces_.size()];
-      value = other.start + input.take<std::uint16_t>() % other.bytes.size();
-    } else if (how % 4 == 2) {
-      value = input.take<std::uint64_t>();
-    }
-    if (how % 4 == 1 || how % 4 == 2) {
-      from = at & ~std::size_t{7};
-      size = sizeof value;
-    }
-    auto& undo = undo_.emplace_back(&piece, from, std::uint64_t{0}, size);
-    std::memcpy(&undo.before, piece.bytes.data() + from, size);
-    std::memcpy(piece.bytes.data() + from, &value, size);
-  }
-
-  void put_back() {
-    for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
-      std::memcpy(undo->piece->bytes.data() + undo->at, &undo->before, undo->size);
-    }
-    undo_.clear();
-  }
-
- private:
-  struct Piece {
-    Address start = 0;
-    std::vector<std::byte> bytes;
-  };
-  struct Undo {
-    Undo(Piece* in, std::size_t offset, std::uint64_t old, std::size_t length)
-        : piece(in), at(offset), before(old), size(length) {}
-    Piece* piece;
-    std::size_t at;
-    std::uint64_t before;
-    std::size_t size;
-  };
-  static constexpr std::pair<Address, std::size_t> places[] = {
-      {FakePython::runtime, 0x400},
-      {FakePython::interpreters[0], 0x2000},
-      {FakePython::interpreters[1], 0x2000},
-      {FakePython::threads[0], 0xb00},
-      {FakePython::threads[1], 0xb00},
-      {FakePython::threads[2], 0xb00},
-      {FakePython::codes, 4 * FakePython::per_code},
-      {FakePython::frames, 4 * FakePython::per_frame},
-      {FakePython::frame_objects, 4 * FakePython::per_frame},
-      {FakePython::thread_frames, 4 * FakePython::per_frame},
-      {FakePython::thread_stack, 0x900},
-      {FakePython::objects, 0x2b00},
-  };
-
-  std::vector<Piece> pieces_;
-  std::vector<Undo> undo_;
+constexpr AddressRange places[] = {
+    from(FakePython::runtime, 0x400),
+    from(FakePython::interpreters[0], 0x2000),
+    from(FakePython::interpreters[1], 0x2000),
+    from(FakePython::threads[0], 0xb00),
+    from(FakePython::threads[1], 0xb00),
+    from(FakePython::threads[2], 0xb00),
+    from(FakePython::codes, 4 * FakePython::per_code),
+    from(FakePython::frames, 4 * FakePython::per_frame),
+    from(FakePython::frame_objects, 4 * FakePython::per_frame),
+    from(FakePython::thread_frames, 4 * FakePython::per_frame),
+    from(FakePython::thread_stack, 0x900),
+    from(FakePython::objects, 0x2b00),
 };
 
 /// One version's interpreter, made once.
 struct Subject {
-  explicit Subject(unsigned minor) : fake(minor), image(fake) { fake.target.memory_ = &image; }
+  explicit Subject(unsigned minor) : fake(minor), image(fake.memory, places) { fake.target.memory_ = &image; }
   FakePython fake;
-  Image image;
+  ChangedImage image;
 };
 
 PythonLimits limits() {

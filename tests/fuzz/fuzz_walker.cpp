@@ -10,18 +10,16 @@
 #include <vector>
 
 #include "inspect/unwind/walker.hpp"
+#include "tests/fuzz/input.hpp"
 
 using namespace coppice::inspect;
+using namespace coppice::inspect::testing;
 
 namespace {
 
 constexpr Address stack_start = 0x10000;
 constexpr std::size_t max_frames = 200;
 constexpr Address known_pcs = 256;  // pcs 1 ... 255 have rules
-
-void check(bool holds) {
-  if (!holds) __builtin_trap();
-}
 
 Place saved(Place::Kind kind, int n) {
   return {kind, n};
@@ -87,34 +85,13 @@ RuleCache make_cache() {
   return cache;
 }
 
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  template <class T>
-  T take() {
-    T value{};
-    const std::size_t size = std::min(sizeof value, bytes_.size());
-    std::memcpy(static_cast<void*>(&value), bytes_.data(), size);
-    bytes_ = bytes_.subspan(size);
-    return value;
-  }
-  std::size_t left() const { return bytes_.size(); }
-  std::vector<std::byte> rest() const {
-    const auto raw = std::as_bytes(bytes_);
-    return {raw.begin(), raw.end()};
-  }
-
-  // Two bytes to a word: a pc with a rule, an address in the slice, or a small number.
-  std::uint64_t take_word() {
-    const auto code = take<std::uint16_t>();
-    if (code < 0x4000) return code % known_pcs;
-    if (code < 0xc000) return stack_start + (code - 0x4000U) % 0x2000U * 8;
-    return code;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
+/// Two bytes to a word: a pc with a rule, an address in the slice, or a small number.
+std::uint64_t take_word(Input& input) {
+  const auto code = input.take<std::uint16_t>();
+  if (code < 0x4000) return code % known_pcs;
+  if (code < 0xc000) return stack_start + (code - 0x4000U) % 0x2000U * 8;
+  return code;
+}
 
 void check_promises(const WalkRequest& request, const Walker& walker, const std::vector<RawFrame>& frames) {
   check(walker.end() != End::unwalked);
@@ -137,9 +114,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto known = input.take<std::uint32_t>();
   WalkRequest request;
   for (unsigned i = 0; i < machine::register_count; ++i) {
-    if ((known >> i & 1) != 0) request.registers.set(i, input.take_word());
+    if ((known >> i & 1) != 0) request.registers.set(i, take_word(input));
   }
-  request.registers.set(machine::ra, input.take_word());
+  request.registers.set(machine::ra, take_word(input));
   request.registers.set(machine::sp, stack_start + input.take<std::uint16_t>() % 512);
   request.exact_pc = (flags & 1) != 0;
   request.stack_start = (flags & 8) != 0 ? ~Address{0} - input.take<std::uint16_t>() : stack_start;
@@ -153,10 +130,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   std::vector<std::byte> slice;
   if ((flags & 2) != 0) {
-    slice = input.rest();
+    const auto raw = std::as_bytes(input.rest());
+    slice.assign(raw.begin(), raw.end());
   } else {
-    while (input.left() > 0) {
-      const std::uint64_t word = input.take_word();
+    while (!input.empty()) {
+      const std::uint64_t word = take_word(input);
       const auto bytes = std::as_bytes(std::span(&word, 1));
       slice.insert(slice.end(), bytes.begin(), bytes.end());
     }

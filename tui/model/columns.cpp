@@ -50,11 +50,9 @@ std::size_t natural_width(const Sample& sample, Column column) {
     case Column::waiting:
       return std::clamp<std::size_t>(sample.longest_waiting, 8, 18);
     case Column::switches:
-      return 6;
     case Column::slice:
       return 6;
     case Column::rate:
-      return 5;
     case Column::idle:
       return 5;
     case Column::top:

@@ -70,10 +70,11 @@ class Periodic {
   /// The newest result, or null when there was none since the last call. Throws what the work threw; then the
   /// thread has ended.
   std::shared_ptr<const T> take() {
-    const std::lock_guard lock(state_->mutex);
     std::uint64_t count = 0;
-    // Nothing to do about a failure: the descriptor is only a bell.
+    // Nothing to do about a failure: the descriptor is only a bell. One that rings from here on rings for the
+    // next call.
     [[maybe_unused]] const ssize_t drained = ::read(fd(), &count, sizeof count);
+    const std::lock_guard lock(state_->mutex);
     if (state_->thrown) std::rethrow_exception(std::exchange(state_->thrown, nullptr));
     return std::exchange(state_->newest, nullptr);
   }

@@ -192,11 +192,11 @@ void Screen::resized() {
 
 void Screen::suspend() {
   ::endwin();
-  impl_->guard->arm(false);
+  if (impl_->guard) impl_->guard->arm(false);
 }
 
 void Screen::resume() {
-  impl_->guard->arm(true);
+  if (impl_->guard) impl_->guard->arm(true);
   ::reset_prog_mode();
   ::clearok(curscr, TRUE);
   ::wrefresh(stdscr);
