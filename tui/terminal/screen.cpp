@@ -192,11 +192,11 @@ void Screen::resized() {
 
 void Screen::suspend() {
   ::endwin();
-  if (impl_->guard) impl_->guard->arm(false);
+  if (auto& guard = impl_->guard) guard->arm(false);
 }
 
 void Screen::resume() {
-  if (impl_->guard) impl_->guard->arm(true);
+  if (auto& guard = impl_->guard) guard->arm(true);
   ::reset_prog_mode();
   ::clearok(curscr, TRUE);
   ::wrefresh(stdscr);
