@@ -99,6 +99,13 @@ std::string header_line(const SnapshotGreenlet& entry, const TextStyle& style) {
   return line + slice_text(greenlet);
 }
 
+std::string process_line(const SnapshotTarget& target, const TextStyle& style) {
+  const std::string& program = target.command_line.empty() ? target.executable : target.command_line;
+  std::string line = fmt::format("Process {}: {}", target.pid, printable(program));
+  if (style.width > 0) line = cut_to_cells(line, style.width);
+  return paint(style.color, bold, line);
+}
+
 std::string frame_line(const Frame& frame, std::size_t number, const TextStyle& style) {
   const std::string base_name = printable(frame.module.substr(frame.module.find_last_of('/') + 1));
   std::string line = fmt::format("{:<4}", fmt::format("#{}", number));

@@ -34,6 +34,8 @@ bool write_waits(const Snapshot& snapshot, const TextStyle& style, const Sink& s
 /// `7 "worker" suspended, thread 812, waiting for fd 5, slice 1440 bytes (1200 saved, 240 on the thread's
 /// stack)`
 std::string header_line(const SnapshotGreenlet& greenlet, const TextStyle& style);
+/// `Process 4242: /usr/bin/python3 -m gunicorn ...`, cut to the width where there is one.
+std::string process_line(const SnapshotTarget& target, const TextStyle& style);
 /// `#3  0x0000563f1c2d4e5f in serve (...) at server.cpp:88`
 std::string frame_line(const Frame& frame, std::size_t number, const TextStyle& style);
 /// `base`, `truncated: no unwind info for libfoo.so at 0x7f00...`, `error: ...`, or why it was not walked.

@@ -22,6 +22,7 @@ Examples:
   gldump bt -p 4242 17 worker-3    two of them: by id and by name
   gldump groups -p $(pidof server) equal backtraces merged, most frequent first
   gldump waits -p 4242             what they wait for, and who waits for whom
+  gldump list -p 4242 --subprocesses   a gunicorn master's workers, each under a heading
   gldump bt --core core.4242       what was going on when it crashed
   gldump groups -p 4242 --json | jq '.groups[] | {count, top: .frames[1].function}'
 
@@ -72,9 +73,8 @@ Examples:
 
 void add_options(CLI::App& command, Options& options) {
   auto* target = command.add_option_group("Target (one of)");
-  target->add_option("-p,--pid", options.pid, "The process to look at")
-      ->type_name("PID")
-      ->check(CLI::PositiveNumber);
+  auto* pid = target->add_option("-p,--pid", options.pid, "The process to look at")->type_name("PID");
+  pid->check(CLI::PositiveNumber);
   target->add_option("--core", options.core, "The core file to look at: the kernel's, or gcore's")
       ->type_name("FILE");
   target->require_option(1);
@@ -94,7 +94,14 @@ void add_options(CLI::App& command, Options& options) {
       ->take_all();
   command.add_option("--sysroot", options.search.sysroot, "The target's / as seen from here")
       ->type_name("DIR");
-  command.add_flag("--json", options.json, "Print one JSON document (schema coppice.snapshot)");
+  auto* subprocesses = command.add_flag(
+      "--subprocesses", options.subprocesses,
+      "Look at the process and at all it started (the workers of gunicorn, uWSGI, ...), where they have "
+      "greenlets");
+  subprocesses->needs(pid);
+  if (auto* ids = command.get_option_no_throw("ID")) subprocesses->excludes(ids);
+  command.add_flag("--json", options.json,
+                   "Print one JSON document (schema coppice.snapshot); with --subprocesses an array of them");
   command.add_flag_callback(
       "--no-color", [&options] { options.color = false; },
       "Never use colours (NO_COLOR in the environment says the same)");

@@ -23,7 +23,8 @@ struct Options {
   bool color = true;  ///< if the terminal has it
   bool symbols = true;
   bool nonblocking = false;
-  bool locals = false;  ///< of `bt`
+  bool locals = false;        ///< of `bt`
+  bool subprocesses = false;  ///< of `pid`; then there are no `ids`
   inspect::FrameChoice frames = inspect::FrameChoice::merged;
 };
 

@@ -123,6 +123,8 @@ ProcStatus parse_status(std::string_view text) {
       if (!word.empty()) status.state = word[0];
     } else if (key == "Tgid") {
       status.thread_group = number<pid_t>(take_word(line), 10).value_or(0);
+    } else if (key == "PPid") {
+      status.parent = number<pid_t>(take_word(line), 10).value_or(0);
     } else if (key == "TracerPid") {
       status.tracer = number<pid_t>(take_word(line), 10).value_or(0);
     } else if (key == "NSpid") {

@@ -23,6 +23,7 @@ struct ProcStatus {
   std::string name;
   char state = '?';            ///< R running, S D sleeping, T stopped, t traced, Z zombie, X dead
   pid_t thread_group = 0;      ///< 0: the file did not say
+  pid_t parent = 0;            ///< 0: none that can be seen from here
   pid_t tracer = 0;            ///< 0: none
   std::optional<pid_t> nstid;  ///< in the innermost PID namespace
   uid_t real_uid = 0;

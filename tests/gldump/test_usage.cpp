@@ -38,6 +38,7 @@ TEST_CASE("wrong usage is 2, with one line that tells the remedy") {
   const std::string arguments = GENERATE_COPY(
       values<std::string>({"", "nonsense", "list", "bt 4", "list -p", "list -p x", "list -p -4", "list -p 0",
                            "list -p " + self + " --core x", "list -p " + self + " --exe /bin/true",
+                           "list --subprocesses --core x", "bt --subprocesses 17 -p " + self,
                            "list -p " + self + " --bogus", "list -p " + self + " 17", "-p " + self}));
   INFO(arguments);
   const Run run = gldump(arguments);

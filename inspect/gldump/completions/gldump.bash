@@ -30,7 +30,7 @@ _gldump() {
         COMPREPLY=($(compgen -W "list bt groups waits --help --version" -- "$cur"))
         return
     fi
-    local options="--pid --core --exe --lib-search-path --sysroot --json --no-color --nonblocking --help"
+    local options="--pid --core --exe --lib-search-path --sysroot --subprocesses --json --no-color --nonblocking --help"
     [[ $command == list || $command == waits ]] || options+=" --no-symbols --native --python"
     [[ $command != bt ]] || options+=" --locals"
     COMPREPLY=($(compgen -W "$options" -- "$cur"))

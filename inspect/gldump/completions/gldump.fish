@@ -11,6 +11,7 @@ complete -c gldump -l help -d "Tell about the program or command"
 
 set -l chosen "__fish_seen_subcommand_from $commands"
 complete -c gldump -n "$chosen" -s p -l pid -x -a "(__fish_complete_pids)" -d "The process to look at"
+complete -c gldump -n "$chosen" -l subprocesses -d "The process and all it started"
 complete -c gldump -n "$chosen" -l core -r -F -d "The core file to look at"
 complete -c gldump -n "$chosen" -l exe -r -F -d "The program that dumped the core"
 complete -c gldump -n "$chosen" -l lib-search-path -x -a "(__fish_complete_directories)" -d "Look here for libraries"
