@@ -2,6 +2,7 @@
 #include <alloca.h>
 #include <execinfo.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,7 @@ class Deep {
     pid_ = fork();
     REQUIRE(pid_ >= 0);
     if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed for its time leaves nothing behind
       char outer[8] = {};
       go_deep(ends[1], depth, outer);
       _exit(outer[0]);
