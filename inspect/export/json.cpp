@@ -138,8 +138,7 @@ void write_end(JsonWriter& json, End end) {
 
 /// What only our runtime counts; null for greenlets of others.
 void write_counters(JsonWriter& json, const Greenlet& greenlet) {
-  const bool counted = greenlet.provider == "coppice";
-  const auto counter = [counted](std::uint64_t value) {
+  const auto counter = [counted = greenlet.counted()](std::uint64_t value) {
     return counted ? std::optional(value) : std::nullopt;
   };
   json.address_field("spawn_pc", known(greenlet.spawn_pc));

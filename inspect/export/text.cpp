@@ -81,6 +81,12 @@ std::string describe(const Error& error) {
   return fmt::format("{} at 0x{}", message, hex);
 }
 
+std::string display_name(const Greenlet& greenlet) {
+  if (!greenlet.name.empty() || greenlet.provider != "cpython") return printable(greenlet.name);
+  const std::string_view type = greenlet.type;
+  return printable(type.substr(type.rfind('.') + 1));
+}
+
 std::string waiting_text(const Greenlet& greenlet) {
   if (!greenlet.waiting) return {};
   if (!greenlet.waiting->detail.empty()) return printable(greenlet.waiting->detail);

@@ -40,6 +40,8 @@ std::string process_line(const SnapshotTarget& target, const TextStyle& style);
 std::string frame_line(const Frame& frame, std::size_t number, const TextStyle& style);
 /// `base`, `truncated: no unwind info for libfoo.so at 0x7f00...`, `error: ...`, or why it was not walked.
 std::string end_line(const SnapshotGreenlet& greenlet, const TextStyle& style);
+/// Its name; of a greenlet of CPython that has none its class, without the module: "Hub". Printable.
+std::string display_name(const Greenlet& greenlet);
 /// "fd 5"; empty when it waits for nothing.
 std::string waiting_text(const Greenlet& greenlet);
 /// The message, with the address where it does not name that already.

@@ -39,16 +39,12 @@ Row row_of(const SnapshotGreenlet& entry) {
   row[id] = greenlet.id;
   row[state] = name(greenlet.state);
   row[thread] = greenlet.tid ? fmt::to_string(*greenlet.tid) : "-";
-  row[switches] = greenlet.provider == "coppice" ? fmt::to_string(greenlet.switches) : "-";
+  row[switches] = greenlet.counted() ? fmt::to_string(greenlet.switches) : "-";
   row[saved] = sliced ? fmt::to_string(greenlet.slice.saved) : "-";
   row[unsaved] = sliced ? fmt::to_string(greenlet.slice.unsaved()) : "-";
   row[waiting] = greenlet.waiting ? waiting_text(greenlet) : "-";
-  row[greenlet_name] = greenlet.main ? "(main)" : "";
-  if (!greenlet.name.empty())
-    row[greenlet_name] = printable(greenlet.name) + (greenlet.main ? " (main)" : "");
-  if (greenlet.name.empty() && !greenlet.main && greenlet.provider == "cpython") {
-    row[greenlet_name] = printable(greenlet.type);  // "gevent.hub.Hub" says much
-  }
+  row[greenlet_name] = display_name(greenlet);
+  if (greenlet.main) row[greenlet_name] += row[greenlet_name].empty() ? "(main)" : " (main)";
   if (entry.error) row[greenlet_name] += " [" + describe(*entry.error) + "]";
   return row;
 }

@@ -73,6 +73,9 @@ struct Greenlet {
   std::uint64_t bytes_restored = 0;
   std::uint64_t last_switch = 0;  ///< sequence number of its last switch; orders "newest last"
   std::optional<std::int64_t> last_switch_unix_ns;  ///< CLOCK_REALTIME of its last switch
+
+  /// Whether `switches` and the bytes are counts: greenlet's own extension keeps none.
+  bool counted() const { return provider == "coppice"; }
 };
 
 }  // namespace coppice::inspect

@@ -222,3 +222,32 @@ TEST_CASE("on a narrow screen id, state and frame stay") {
   CHECK(std::any_of(narrow.begin(), narrow.end(), [](auto c) { return c.column == Column::top; }));
   CHECK(place_columns(*sample, 0).front().column == Column::id);
 }
+
+TEST_CASE("of CPython's greenlets no switches are shown, since nobody counts them") {
+  SampleMaker maker;
+  std::shared_ptr<const Sample> sample;
+  for (int second = 0; second < 2; ++second) {
+    inspect::Snapshot snapshot;
+    snapshot.stats.taken_unix_ns = second * 1'000'000'000LL;
+    inspect::Greenlet& one = snapshot.greenlets.emplace_back().greenlet;
+    one.id = "0x7f0000001000";
+    one.provider = "cpython";
+    one.type = "gevent.hub.Hub";
+    one.state = inspect::State::suspended;
+    one.waiting = inspect::Waiting{"fd", 7, "read socket 7 -> 10.0.0.5:5432 (established)", {}};
+    sample = maker.make(std::move(snapshot), {});
+  }
+  CHECK_FALSE(sample->switches_per_second);
+  CHECK_FALSE(sample->switch_rates[0]);
+  CHECK(cell(*sample, 0, Column::switches, Charset::utf8).text == "-");
+  CHECK(cell(*sample, 0, Column::name, Charset::utf8).text == "Hub");
+  const auto width_of = [&](Column column, std::size_t columns) -> std::size_t {
+    const auto placed = place_columns(*sample, columns);
+    const auto found = std::ranges::find(placed, column, &PlacedColumn::column);
+    return found == placed.end() ? 0 : found->width;
+  };
+  CHECK(width_of(Column::rate, 200) == 0);
+  CHECK(width_of(Column::idle, 200) == 0);
+  CHECK(width_of(Column::waiting, 200) == sample->longest_waiting);
+  CHECK(width_of(Column::waiting, 80) == 18);
+}

@@ -65,7 +65,20 @@ std::size_t natural_width(const Sample& sample, Column column) {
 bool useful(const Sample& sample, Column column) {
   if (column == Column::name) return sample.longest_name > 0;
   if (column == Column::waiting) return sample.longest_waiting > 0;
+  if (column == Column::rate || column == Column::switches || column == Column::idle) return sample.counted;
   return true;
+}
+
+/// Gives what is waited for more room where the frames have plenty.
+void widen_waiting(const Sample& sample, std::vector<PlacedColumn>& placed) {
+  constexpr std::size_t frames = 48, most = 44;
+  const auto waiting = std::ranges::find(placed, Column::waiting, &PlacedColumn::column);
+  if (waiting == placed.end() || placed.back().width <= frames) return;
+  const std::size_t wanted = std::min(sample.longest_waiting, most);
+  if (wanted <= waiting->width) return;
+  const std::size_t more = std::min(wanted - waiting->width, placed.back().width - frames);
+  waiting->width += more;
+  placed.back().width -= more;
 }
 
 /// A number to sort by, or nothing where it is unknown.
@@ -83,6 +96,7 @@ std::optional<double> sort_number(const Sample& sample, std::size_t index, Colum
     case Column::rate:
       return sample.switch_rates[index];
     case Column::switches:
+      if (!greenlet.counted()) return std::nullopt;
       return static_cast<double>(greenlet.switches);
     case Column::idle:
       if (const auto idle = idle_time(sample, greenlet)) return static_cast<double>(idle->count());
@@ -95,7 +109,7 @@ std::optional<double> sort_number(const Sample& sample, std::size_t index, Colum
 /// Text to sort by; empty where it is unknown.
 std::string sort_text(const Sample& sample, std::size_t index, Column column) {
   const auto& greenlet = sample.snapshot.greenlets[index];
-  if (column == Column::name) return greenlet.greenlet.name;
+  if (column == Column::name) return inspect::display_name(greenlet.greenlet);
   if (column == Column::waiting) return inspect::waiting_text(greenlet.greenlet);
   return top_frames(greenlet);
 }
@@ -173,6 +187,7 @@ std::vector<PlacedColumn> place_columns(const Sample& sample, std::size_t column
   // The last column takes what is left, also when even the first one alone is too wide.
   taken -= placed.back().width + 1;
   placed.back().width = columns > taken ? columns - taken : 0;
+  widen_waiting(sample, placed);
   return placed;
 }
 
@@ -183,7 +198,7 @@ Span cell(const Sample& sample, std::size_t index, Column column, Charset charse
     case Column::id:
       return {printable(greenlet.id, charset), Style::plain};
     case Column::name:
-      return {printable(greenlet.name, charset), Style::value};
+      return {printable(inspect::display_name(greenlet), charset), Style::value};
     case Column::state:
       return {fmt::format("{}{}", inspect::name(greenlet.state), greenlet.main ? "*" : ""),
               state_style(greenlet.state)};
@@ -202,6 +217,7 @@ Span cell(const Sample& sample, std::size_t index, Column column, Charset charse
       return {short_number(*rate), *rate > 0 ? Style::value : Style::dim};
     }
     case Column::switches:
+      if (!greenlet.counted()) return {"-", Style::dim};
       return {short_number(static_cast<double>(greenlet.switches)), Style::plain};
     case Column::idle: {
       const auto idle = idle_time(sample, greenlet);

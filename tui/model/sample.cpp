@@ -18,10 +18,12 @@ void add_rates(Sample& sample, const Sample& previous) {
   const auto& now = sample.snapshot;
   const auto& then = previous.snapshot;
   const double seconds = static_cast<double>(now.stats.taken_unix_ns - then.stats.taken_unix_ns) / 1e9;
+  if (!sample.counted) return;
   sample.switches_per_second = rate(then.stats.switches, now.stats.switches, seconds);
   sample.bytes_per_second = rate(then.stats.bytes_copied, now.stats.bytes_copied, seconds);
   for (std::size_t i = 0; i < now.greenlets.size(); ++i) {
     const auto& greenlet = now.greenlets[i].greenlet;
+    if (!greenlet.counted()) continue;
     // One that was not there yet has done all its switches since.
     const auto found = previous.find(greenlet.id);
     const std::uint64_t before = found ? then.greenlets[*found].greenlet.switches : 0;
@@ -48,8 +50,9 @@ std::shared_ptr<const Sample> SampleMaker::make(inspect::Snapshot snapshot, std:
     const auto& greenlet = greenlets[i].greenlet;
     sample->by_id.emplace(greenlet.id, i);
     sample->slice_bytes += greenlet.slice.saved;
+    sample->counted = sample->counted || greenlet.counted();
     sample->longest_id = std::max(sample->longest_id, greenlet.id.size());
-    sample->longest_name = std::max(sample->longest_name, greenlet.name.size());
+    sample->longest_name = std::max(sample->longest_name, inspect::display_name(greenlet).size());
     sample->longest_waiting = std::max(sample->longest_waiting, inspect::waiting_text(greenlet).size());
   }
   sample->torn_so_far = sample->snapshot.stats.torn;

@@ -27,6 +27,8 @@ struct Sample {
   std::uint64_t torn_so_far = 0;  ///< torn readings of this and all former Samples
   std::uint64_t lost_so_far = 0;
 
+  bool counted = false;  ///< some greenlet's switches are counted
+
   std::size_t longest_id = 0;  ///< bytes
   std::size_t longest_name = 0;
   std::size_t longest_waiting = 0;
