@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "inspect/base/printable.hpp"
 #include "inspect/export/paint.hpp"
@@ -16,6 +17,16 @@ constexpr std::size_t named_at_most = 16;
 
 std::string label(const Greenlet& greenlet) {
   return greenlet.name.empty() ? greenlet.id : greenlet.id + " \"" + printable(greenlet.name) + '"';
+}
+
+template <class LabelOf>
+std::string first_of(const std::vector<std::size_t>& numbers, LabelOf label_of) {
+  std::string list;
+  for (std::size_t i = 0; i < std::min(numbers.size(), named_at_most); ++i) {
+    if (i > 0) list += ", ";
+    list += label_of(numbers[i]);
+  }
+  return numbers.size() > named_at_most ? list + ", ..." : list;
 }
 
 /// What a greenlet does instead of ending, told to those who wait for it.
@@ -39,17 +50,14 @@ bool write_waits(const Snapshot& snapshot, const TextStyle& style, const Sink& s
   for (const WaitGroup& group : graph.groups) {
     const std::size_t count = group.waiting.size();
     told += count;
-    std::string line = paint(style.color, bold, fmt::format("{} greenlet{}", count, count == 1 ? "" : "s")) +
-                       (count == 1 ? " waits for " : " wait for ") +
+    const bool alone = count == 1;
+    const std::string who =
+        alone ? "greenlet " + label_of(group.waiting.front()) : fmt::format("{} greenlets", count);
+    std::string line = paint(style.color, bold, who) + (alone ? " waits for " : " wait for ") +
                        paint(style.color, yellow, printable(group.what));
     if (group.greenlet) line += ", " + what_it_does(snapshot, *group.greenlet);
-    line += "\n    ";
-    for (std::size_t i = 0; i < std::min(count, named_at_most); ++i) {
-      if (i > 0) line += ", ";
-      line += label_of(group.waiting[i]);
-    }
-    if (count > named_at_most) line += ", ...";
     if (!sink(line + "\n")) return false;
+    if (!alone && !sink("    " + first_of(group.waiting, label_of) + "\n")) return false;
   }
   const SnapshotStats& stats = snapshot.stats;
   const std::uint64_t asleep = stats.suspended + stats.orphaned;
