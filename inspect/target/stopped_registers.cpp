@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <latch>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -96,14 +97,16 @@ void copy_registers(pid_t pid, StoppedThread& thread, Clock::time_point deadline
 }
 
 /// Runs on the tracer thread, which ends behind it: what could not be let go here the kernel then lets go.
+/// `stopped`: all that can be stopped is. `done`: it may go on.
 void trace(pid_t pid, std::span<StoppedThread> threads, std::chrono::milliseconds patience,
-           const std::function<void(std::span<const StoppedThread>)>& then) {
+           std::latch& stopped, const std::latch& done) {
   for (StoppedThread& thread : threads) thread.error = interrupt(pid, thread.tid);
   const auto deadline = Clock::now() + patience;
   for (StoppedThread& thread : threads) {
     if (!thread.error) copy_registers(pid, thread, deadline, patience);
   }
-  then(threads);
+  stopped.count_down();
+  done.wait();
   for (const StoppedThread& thread : threads) {
     if (!thread.error) ptrace(PTRACE_DETACH, thread.tid, nullptr, signal_to_deliver(thread.tid));
   }
@@ -118,10 +121,16 @@ Result<void> while_stopped(pid_t pid, std::span<const pid_t> tids, std::chrono::
   try {
     const ScopedSignalsBlocked blocked;
     pid_t tracer_tid = 0;
+    std::latch stopped(1);
+    std::latch done(1);
     std::thread tracer([&] {
       tracer_tid = gettid();
-      trace(pid, threads, patience, then);
+      trace(pid, threads, patience, stopped, done);
     });
+    stopped.wait();
+    // Here and not on the tracer, where every allocation would be the first of its thread and take long.
+    then(threads);
+    done.count_down();
     tracer.join();
     // join() returns while the kernel is still taking the tracer apart; only then is everything let go.
     while (tgkill(getpid(), tracer_tid, 0) == 0) sched_yield();

@@ -34,8 +34,8 @@ struct StoppedThread {
 ///   - No wait(2) is used, so it does not matter who else reaps children here.
 /// A stop ends a blocking call like epoll_wait with EINTR, so better leave alone who sleeps.
 ///
-/// `then` is called once, with the threads in the order given, on a thread of its own with all
-/// signals blocked; it must be quick and must not throw. `not_stopped` when that thread cannot be started.
+/// `then` is called once, with the threads in the order given and all signals blocked; it must be quick and
+/// must not throw. `not_stopped` when the tracer cannot be started.
 Result<void> while_stopped(pid_t pid, std::span<const pid_t> tids, std::chrono::milliseconds patience,
                            const std::function<void(std::span<const StoppedThread>)>& then);
 

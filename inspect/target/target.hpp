@@ -97,8 +97,7 @@ class Target {
   /// The same, and calls `copy` with the registers before the thread goes on, so that its stack can be copied
   /// as it belongs to them: a stopped thread is let go when `copy` has returned; when a blocked one moved
   /// meanwhile, all is tried again (`copy` is called again), and after a few times it is `torn`. `copy` must
-  /// be quick and not throw, and may be called in another thread. This default is for targets that stand
-  /// still.
+  /// be quick and not throw. This default is for targets that stand still.
   using WhileHeld = std::function<void(const ThreadRegisters&)>;
   virtual Result<ThreadRegisters> hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const {
     auto result = registers(tid, stopping);
@@ -116,8 +115,8 @@ class Target {
   /// Calls `copy` while no thread runs. Threads on a CPU are stopped, and let go again when `copy` returns;
   /// those that sleep are only watched, and when one of them has run meanwhile all are stopped and `copy` is
   /// called again: what it did the time before is void. Threads that someone else has stopped stay so. `copy`
-  /// must be quick and not throw, and may be called in another thread. Returns why some threads went on all
-  /// the same: not stopped within 50 ms, or not permitted. This default is for targets that stand still.
+  /// must be quick and not throw. Returns why some threads went on all the same: not stopped within 50 ms, or
+  /// not permitted. This default is for targets that stand still.
   virtual std::vector<Error> while_still(const WhileStill& copy) const {
     StillThreads still;
     for (const Thread& thread : threads()) {
