@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace coppice::inspect {
 namespace {
 
-/// Announced for one greenlet besides its stack, for keeping batches bounded.
-constexpr std::uint64_t announced_per_greenlet = 512;
-
-/// In an epilogue CFI still refers to slots just popped, which the psABI's red zone keeps alive.
-constexpr std::uint64_t red_zone = 128;
+/// What a greenlet costs besides its stack, in bytes: its fields and its Python frames, which lie apart.
+constexpr std::uint64_t besides_stack = 4096;
 
 /// Where the mapping that holds an address ends; the address itself when there is none.
 Address end_of_mapping(const Target& target, Address address) {
@@ -21,11 +20,16 @@ Address end_of_mapping(const Target& target, Address address) {
   return address;
 }
 
-bool asleep(const Greenlet& greenlet) {
-  return greenlet.state == State::suspended || greenlet.state == State::orphaned;
+bool asleep(State state) {
+  return state == State::suspended || state == State::orphaned;
+}
+
+PythonPosition position_of(const GreenletFields& fields) {
+  return {fields.top_frame, fields.current_frame, fields.previous_frame};
 }
 
 std::uint64_t size_of(const GreenletFields& fields) {
+  if (fields.start == 0) return 0;
   if (fields.main) return fields.saved;
   return fields.stop - std::min(fields.start, fields.stop);
 }
@@ -33,83 +37,152 @@ std::uint64_t size_of(const GreenletFields& fields) {
 }  // namespace
 
 GreenletCopier::GreenletCopier(const Target& target, const CpythonGreenlets& what, const ReadOptions& options,
-                               const CpythonLimits& limits, GreenletTypes& types)
+                               const CpythonLimits& limits, GreenletTypes& types,
+                               const std::vector<PythonThread>& python)
     : target_(target),
       memory_(target.memory()),
       what_(what),
       options_(options),
       limits_(limits),
       types_(types),
-      ranges_(memory_) {}
+      running_copier_(target, what, options, limits, python),
+      fields_(memory_, what.extension, what.layout, types),
+      ranges_(memory_),
+      frames_left_(limits.all_python_frames) {
+  if (what.python != nullptr && options.python_frames) {
+    chains_.emplace(memory_, what.python->layout, limits.python_frames);
+  }
+  static const Interned provider = "cpython";
+  asked_.provider = provider;
+}
 
-/// Those that run come last and each by itself: their registers take long, and the others must not be held
-/// up.
-std::vector<CopiedGreenlet> GreenletCopier::copy(std::span<const GreenletFields> greenlets,
-                                                 const GreenletStates& states,
-                                                 const Target::StillThreads* still) {
-  std::vector<CopiedGreenlet> all;
-  all.reserve(greenlets.size());
-  std::vector<const GreenletFields*> batch, running;
+std::uint64_t GreenletCopier::cost(std::span<const GreenletFields> greenlets) const {
   std::uint64_t bytes = 0;
   for (const GreenletFields& fields : greenlets) {
-    if (states.state(fields) == State::running) {
-      running.push_back(&fields);
-      continue;
-    }
-    batch.push_back(&fields);
-    bytes += announced_per_greenlet + std::min(size_of(fields), limits_.stack);
-    if (bytes < limits_.batch) continue;
-    copy_batch(batch, states, all);
-    batch.clear();
-    bytes = 0;
+    bytes += besides_stack + std::min(size_of(fields), limits_.stack);
   }
-  copy_batch(batch, states, all);
-  for (const GreenletFields* fields : running) {
-    all.push_back({*fields, identify(*fields, states), false});
-    all.back().greenlet.slice.stop = fields->stop;
-    if (wants_stack(all.back().greenlet)) copy_running(all.back(), states, still);
-  }
+  return bytes;
+}
+
+void GreenletCopier::read(std::span<const GreenletFields* const> greenlets, const GreenletStates& states,
+                          const Target::StillThreads* still) {
+  running_.clear();
+  read_asleep(greenlets, states);
+  read_running(greenlets, states, still);
+}
+
+std::vector<CopiedGreenlet> GreenletCopier::take(const GreenletStates& states) {
+  std::vector<CopiedGreenlet> all;
+  all.reserve(pending_.size() + running_.size());
+  take_asleep(states, all);
+  std::ranges::move(running_, std::back_inserter(all));
+  running_.clear();
   return all;
 }
 
-void GreenletCopier::copy_batch(std::span<const GreenletFields* const> batch, const GreenletStates& states,
-                                std::vector<CopiedGreenlet>& into) {
+std::vector<CopiedGreenlet> GreenletCopier::copy(std::span<const GreenletFields> greenlets,
+                                                 const GreenletStates& states) {
+  stack_bytes_ = 0;
+  frames_left_ = limits_.all_python_frames;
+  running_.clear();
+  std::vector<CopiedGreenlet> all;
+  all.reserve(greenlets.size());
+  std::vector<const GreenletFields*> pointers;
+  pointers.reserve(greenlets.size());
+  for (const GreenletFields& fields : greenlets) pointers.push_back(&fields);
+  for (auto first = pointers.begin(); first != pointers.end();) {
+    std::uint64_t bytes = 0;
+    auto last = first;
+    do {
+      bytes += cost({*last, 1});
+    } while (++last != pointers.end() && bytes < limits_.batch);
+    read_asleep({first, last}, states);
+    take_asleep(states, all);
+    first = last;
+  }
+  read_running(pointers, states, nullptr);
+  std::ranges::move(take(states), std::back_inserter(all));
+  return all;
+}
+
+void GreenletCopier::read_asleep(std::span<const GreenletFields* const> greenlets,
+                                 const GreenletStates& states) {
   ranges_.clear();
-  std::vector<Ranges> announced;
-  announced.reserve(batch.size());
-  const std::size_t first = into.size();
-  for (const GreenletFields* fields : batch) {
-    CopiedGreenlet& copied = into.emplace_back(CopiedGreenlet{*fields, identify(*fields, states), false});
-    if (asleep(copied.greenlet)) set_slice(copied, states);
-    const GreenletThread* thread = states.thread(*fields);
-    if (asleep(copied.greenlet) && thread != nullptr && thread->unknown) {
-      copied.greenlet.error = Error{ErrorCode::unreadable, thread->state,
-                                    "what its thread runs cannot be read, so it may be this greenlet"};
-    }
-    announced.push_back(may_copy(copied) ? announce(copied) : Ranges());
+  pending_.clear();
+  for (const GreenletFields* fields : greenlets) {
+    const State state = states.state(*fields);
+    if (state != State::running) pending_.push_back(prepare(*fields, state, states));
   }
   ranges_.read();
-  for (std::size_t i = 0; i < announced.size(); ++i) {
-    if (announced[i].saved == Ranges::none) continue;
-    Greenlet& greenlet = into[first + i].greenlet;
-    greenlet.stack = stitched(announced[i], greenlet.slice);
-    set_resume_registers(greenlet, *what_.resume, memory_);
+  if (!chains_) return;
+  requests_.clear();
+  for (Pending& pending : pending_) {
+    if (!pending.wanted) continue;
+    PythonRequest& request = requests_.emplace_back();
+    request.position = position_of(*pending.fields);
+    request.suspended = true;
+    request.stack_start = pending.slice.start;
+    request.stack_stop = pending.slice.stop;
+    request.stack = saved_bytes(pending.ranges);
+    request.rest = unsaved_bytes(pending.ranges, pending.slice);
+  }
+  chains_->read(requests_, frames_left_);
+}
+
+/// They come last and each by itself: their registers take long, and the others must not be held up.
+void GreenletCopier::read_running(std::span<const GreenletFields* const> greenlets,
+                                  const GreenletStates& states, const Target::StillThreads* still) {
+  for (const GreenletFields* fields : greenlets) {
+    if (states.state(*fields) != State::running) continue;
+    CopiedGreenlet& copied = running_.emplace_back(CopiedGreenlet{*fields, identify(*fields, states), false});
+    copied.greenlet.slice.stop = fields->stop;
+    if (wants_stack(*fields, State::running)) running_copier_.copy(copied, states, still, frames_left_);
   }
 }
 
-bool GreenletCopier::wants_stack(const Greenlet& greenlet) const {
-  return options_.stacks && (!options_.wants_stack || options_.wants_stack(greenlet));
+/// What is to be read of a greenlet that does not run.
+GreenletCopier::Pending GreenletCopier::prepare(const GreenletFields& fields, State state,
+                                                const GreenletStates& states) {
+  Pending pending;
+  pending.fields = &fields;
+  pending.state = state;
+  if (!asleep(state)) return pending;
+  const GreenletThread* thread = states.thread(fields);
+  set_slice(pending, thread);
+  if (thread != nullptr && thread->unknown) {
+    pending.error = Error{ErrorCode::unreadable, thread->state,
+                          "what its thread runs cannot be read, so it may be this greenlet"};
+  }
+  pending.wanted = may_copy(pending);
+  if (pending.wanted) pending.ranges = announce(pending.slice);
+  return pending;
+}
+
+bool GreenletCopier::wants_stack(const GreenletFields& fields, State state) {
+  if (!options_.stacks) return false;
+  if (!options_.wants_stack) return true;
+  asked_.id.clear();
+  fmt::format_to(std::back_inserter(asked_.id), "{:#x}", fields.object);
+  asked_.address = fields.object;
+  asked_.state = state;
+  asked_.main = fields.main;
+  return options_.wants_stack(asked_);
 }
 
 Greenlet GreenletCopier::identify(const GreenletFields& fields, const GreenletStates& states) {
   Greenlet greenlet;
   greenlet.id = fmt::format("{:#x}", fields.object);
   greenlet.address = fields.object;
-  static const Interned provider = "cpython";
-  greenlet.provider = provider;
+  greenlet.provider = asked_.provider;
   greenlet.type = types_.name(fields.type);
   greenlet.state = states.state(fields);
   greenlet.main = fields.main;
+  return greenlet;
+}
+
+void GreenletCopier::relate(CopiedGreenlet& copied, const GreenletStates& states) {
+  const GreenletFields& fields = copied.fields;
+  Greenlet& greenlet = copied.greenlet;
   if (const GreenletThread* thread = states.thread_or_parents(fields); thread != nullptr) {
     greenlet.tid = thread->tid;
     greenlet.nstid = thread->nstid;
@@ -117,41 +190,36 @@ Greenlet GreenletCopier::identify(const GreenletFields& fields, const GreenletSt
   if (fields.parent != 0 && states.is_known(fields.parent)) {
     greenlet.parent = fmt::format("{:#x}", fields.parent);
   }
-  return greenlet;
 }
 
-void GreenletCopier::set_slice(CopiedGreenlet& copied, const GreenletStates& states) {
-  const GreenletFields& fields = copied.fields;
-  Greenlet& greenlet = copied.greenlet;
-  Slice& slice = greenlet.slice;
+void GreenletCopier::set_slice(Pending& pending, const GreenletThread* thread) const {
+  const GreenletFields& fields = *pending.fields;
+  Slice& slice = pending.slice;
   slice = {fields.start, fields.stop, fields.copy, fields.saved};
-  greenlet.python = PythonPosition{fields.top_frame, fields.current_frame, fields.previous_frame};
   if (slice.stop == UINT64_MAX) {  // a main greenlet owns its thread's stack to the end
-    const GreenletThread* thread = states.thread(fields);
     const bool known = thread != nullptr && thread->stack;
     slice.stop = known ? thread->stack->high : end_of_mapping(target_, slice.start);
   } else {
-    greenlet.base_code = {what_.extension.module.start, what_.extension.module.end};
+    pending.has_base = true;
   }
   if (slice.stop >= slice.start && slice.saved <= slice.size()) return;
-  greenlet.error = Error{ErrorCode::corrupt, greenlet.address,
-                         fmt::format("its slice cannot be: [{:#x}, {:#x}) with {} bytes saved", slice.start,
-                                     slice.stop, slice.saved)};
+  pending.error = Error{ErrorCode::corrupt, fields.object,
+                        fmt::format("its slice cannot be: [{:#x}, {:#x}) with {} bytes saved", slice.start,
+                                    slice.stop, slice.saved)};
   slice = {};
 }
 
 /// Whether its stack is wanted, and can be had.
-bool GreenletCopier::may_copy(CopiedGreenlet& copied) {
-  Greenlet& greenlet = copied.greenlet;
-  if (!asleep(greenlet) || greenlet.error || !wants_stack(greenlet)) return false;
+bool GreenletCopier::may_copy(Pending& pending) {
+  if (pending.error || !wants_stack(*pending.fields, pending.state)) return false;
   if (!what_.resume.ok()) {
-    greenlet.error = what_.resume.error();
+    pending.error = what_.resume.error();
     return false;
   }
-  const std::uint64_t wanted = std::min(greenlet.slice.size(), limits_.stack);
+  const std::uint64_t wanted = std::min(pending.slice.size(), limits_.stack);
   if (wanted > limits_.stacks - std::min(stack_bytes_, limits_.stacks)) {
-    greenlet.error =
-        Error{ErrorCode::truncated, greenlet.slice.start,
+    pending.error =
+        Error{ErrorCode::truncated, pending.slice.start,
               fmt::format("not read: the stacks read before it have {} bytes already; ask for it by its id",
                           stack_bytes_)};
     return false;
@@ -160,84 +228,46 @@ bool GreenletCopier::may_copy(CopiedGreenlet& copied) {
   return true;
 }
 
-GreenletCopier::Ranges GreenletCopier::announce(const CopiedGreenlet& copied) {
-  const Slice& slice = copied.greenlet.slice;
+GreenletCopier::Ranges GreenletCopier::announce(const Slice& slice) {
   const std::uint64_t wanted = std::min(slice.size(), limits_.stack);
   const std::uint64_t saved = std::min(slice.saved, wanted);
   Ranges ranges;
-  ranges.saved = ranges_.add(slice.copy, saved);
-  ranges.unsaved = ranges_.add(slice.start + saved, wanted - saved);
+  if (saved > 0) ranges.saved = ranges_.add(slice.copy, saved);
+  if (wanted > saved) ranges.unsaved = ranges_.add(slice.start + saved, wanted - saved);
   return ranges;
 }
 
-std::vector<std::byte> GreenletCopier::stitched(const Ranges& ranges, const Slice& slice) const {
-  const std::span<const std::byte> saved = ranges_.bytes(ranges.saved);
-  const std::span<const std::byte> unsaved = ranges_.bytes(ranges.unsaved);
-  std::vector<std::byte> stack;
-  stack.reserve(saved.size() + unsaved.size());
-  stack.assign(saved.begin(), saved.end());
-  const bool whole = saved.size() == std::min({slice.saved, slice.size(), limits_.stack});
-  if (whole) stack.insert(stack.end(), unsaved.begin(), unsaved.end());
-  return stack;
+std::span<const std::byte> GreenletCopier::saved_bytes(const Ranges& ranges) const {
+  return ranges.saved != none ? ranges_.bytes(ranges.saved) : std::span<const std::byte>();
 }
 
-void GreenletCopier::copy_running(CopiedGreenlet& copied, const GreenletStates& states,
-                                  const Target::StillThreads* still) {
-  Greenlet& greenlet = copied.greenlet;
-  const GreenletThread* thread = states.thread(copied.fields);
-  if (thread == nullptr || !thread->stack) {
-    greenlet.error = Error{ErrorCode::not_stopped, greenlet.address,
-                           "it runs, but the stack of its thread could not be found"};
-    return;
-  }
-  const pid_t tid = thread->stack->tid;
-  greenlet.slice.stop = std::min(greenlet.slice.stop, thread->stack->high);
-  if (!copied.fields.main) {
-    greenlet.base_code = {what_.extension.module.start, what_.extension.module.end};
-  }
-  ThreadRegisters registers;
-  if (still != nullptr && still->contains(tid)) {
-    registers = still->at(tid);
-    copy_held(copied, *thread, registers.registers);
-  } else if (still != nullptr) {
-    greenlet.error = Error{ErrorCode::not_stopped, greenlet.address,
-                           fmt::format("thread {}, which runs it, could not be stopped", tid)};
-    return;
-  } else {
-    auto held = target_.hold(tid, Stopping::never,
-                             [&](const ThreadRegisters& now) { copy_held(copied, *thread, now.registers); });
-    if (!held.ok()) {
-      greenlet.error = std::move(held).error();
-      return;
-    }
-    registers = *held;
-  }
-  greenlet.registers = registers.registers;
-  greenlet.exact_pc = true;
-  const Address sp = greenlet.registers.sp();
-  if (!copied.torn && (sp >= greenlet.slice.stop || sp < thread->stack->low)) {
-    greenlet.error = Error{ErrorCode::off_stack, sp,
-                           "its thread runs on another stack (a signal handler's, or not of this greenlet)"};
-  }
+/// Empty when some saved byte is missing: what lies behind a gap is of no use.
+std::span<const std::byte> GreenletCopier::unsaved_bytes(const Ranges& ranges, const Slice& slice) const {
+  const bool whole = saved_bytes(ranges).size() == std::min({slice.saved, slice.size(), limits_.stack});
+  return whole && ranges.unsaved != none ? ranges_.bytes(ranges.unsaved) : std::span<const std::byte>();
 }
 
-/// The thread does not run now. Does it still run this greenlet, and is it not amid a switch away from it? A
-/// greenlet that runs has no top frame: it gets one when a switch begins.
-void GreenletCopier::copy_held(CopiedGreenlet& copied, const GreenletThread& thread,
-                               const Registers& registers) {
-  Greenlet& greenlet = copied.greenlet;
-  if (thread.state != 0) {
-    const auto state = memory_.read_value<GreenletThreadState>(thread.state);
-    copied.torn = !state.ok() || state->current != copied.fields.object;
+void GreenletCopier::take_asleep(const GreenletStates& states, std::vector<CopiedGreenlet>& into) {
+  std::size_t chain = 0;
+  for (Pending& pending : pending_) {
+    const GreenletFields& fields = *pending.fields;
+    CopiedGreenlet& copied = into.emplace_back(CopiedGreenlet{fields, identify(fields, states), false});
+    Greenlet& greenlet = copied.greenlet;
+    greenlet.error = std::move(pending.error);
+    if (!asleep(pending.state)) continue;
+    greenlet.slice = pending.slice;
+    greenlet.python = position_of(fields);
+    if (pending.has_base) greenlet.base_code = what_.code();
+    if (!pending.wanted) continue;
+    const std::span<const std::byte> saved = saved_bytes(pending.ranges);
+    const std::span<const std::byte> unsaved = unsaved_bytes(pending.ranges, pending.slice);
+    greenlet.stack.reserve(saved.size() + unsaved.size());
+    greenlet.stack.assign(saved.begin(), saved.end());
+    greenlet.stack.insert(greenlet.stack.end(), unsaved.begin(), unsaved.end());
+    set_resume_registers(greenlet, *what_.resume, memory_);
+    if (chains_) greenlet.python_chain = std::move(chains_->at(chain++));
   }
-  const auto top_frame = memory_.read_value<Address>(copied.fields.pimpl + what_.layout.top_frame);
-  copied.torn |= !top_frame.ok() || *top_frame != 0;
-  if (copied.torn) return;
-  const Address sp = registers.sp(), stop = greenlet.slice.stop;
-  if (!thread.stack || sp >= stop || sp < thread.stack->low) return;
-  greenlet.slice.start = sp - std::min(red_zone, sp - thread.stack->low);
-  greenlet.stack.resize(std::min(stop - greenlet.slice.start, limits_.stack));
-  greenlet.stack.resize(memory_.read_some(greenlet.slice.start, greenlet.stack));
+  pending_.clear();
 }
 
 void GreenletCopier::verify(std::span<CopiedGreenlet> copied) {
@@ -245,31 +275,50 @@ void GreenletCopier::verify(std::span<CopiedGreenlet> copied) {
     std::uint64_t bytes = 0;
     auto last = first;
     do {
-      bytes += announced_per_greenlet + last->greenlet.stack.size();
+      bytes += besides_stack + last->greenlet.stack.size();
     } while (++last != copied.end() && bytes < limits_.batch);
     verify_batch({first, last});
     first = last;
   }
 }
 
+/// The Python frames, which were read last, are read first now: whatever is the same twice was so in between,
+/// while the others were read.
 void GreenletCopier::verify_batch(std::span<CopiedGreenlet> batch) {
+  requests_.clear();
+  for (const CopiedGreenlet& one : batch) {
+    if (asleep(one.greenlet.state) && one.greenlet.python_chain) {
+      requests_.push_back(PythonRequest::of_greenlet(one.greenlet));
+    }
+  }
+  std::size_t left = limits_.all_python_frames;
+  if (chains_) chains_->read(requests_, left);
   ranges_.clear();
   std::vector<Ranges> announced;
   std::vector<Address> places;
   for (const CopiedGreenlet& one : batch) {
-    const bool has_copy = asleep(one.greenlet) && !one.greenlet.stack.empty();
-    announced.push_back(has_copy ? announce(one) : Ranges());
+    const bool has_copy = asleep(one.greenlet.state) && !one.greenlet.stack.empty();
+    announced.push_back(has_copy ? announce(one.greenlet.slice) : Ranges());
     places.push_back(one.fields.pimpl);
   }
   ranges_.read();
-  const std::vector<GreenletFields> after =
-      read_greenlet_fields(memory_, what_.extension, what_.layout, types_, places);
+  std::vector<GreenletFields> after;
+  fields_.read(places, after);
+  std::size_t chain = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     CopiedGreenlet& one = batch[i];
     if (one.greenlet.state == State::running) continue;  // looked at when its thread was held
     one.torn |= !after[i].same_switch(one.fields);
-    if (announced[i].saved == Ranges::none) continue;
-    one.torn |= stitched(announced[i], one.greenlet.slice) != one.greenlet.stack;
+    if (asleep(one.greenlet.state) && one.greenlet.python_chain) {
+      one.torn |= chains_->at(chain++).frames != one.greenlet.python_chain->frames;
+    }
+    if (one.greenlet.stack.empty()) continue;
+    const std::span<const std::byte> saved = saved_bytes(announced[i]);
+    const std::span<const std::byte> unsaved = unsaved_bytes(announced[i], one.greenlet.slice);
+    const std::span<const std::byte> stack = one.greenlet.stack;
+    one.torn |= stack.size() != saved.size() + unsaved.size() ||
+                !std::ranges::equal(stack.first(saved.size()), saved) ||
+                !std::ranges::equal(stack.subspan(saved.size()), unsaved);
   }
 }
 

@@ -2,76 +2,86 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "inspect/greenlets/cpython_objects.hpp"
-#include "inspect/greenlets/cpython_resume.hpp"
-#include "inspect/greenlets/cpython_states.hpp"
+#include "inspect/greenlets/cpython_copied.hpp"
+#include "inspect/greenlets/cpython_running.hpp"
 #include "inspect/greenlets/provider.hpp"
 #include "inspect/greenlets/range_reader.hpp"
-#include "inspect/python/python_runtime.hpp"
+#include "inspect/python/python_chains.hpp"
 
 namespace coppice::inspect {
 
-/// What is read at most; a target can claim anything.
-struct CpythonLimits {
-  std::uint64_t stack = 64U << 20U;  ///< bytes of one greenlet; of a larger stack the innermost part is read
-  std::uint64_t stacks = 2ULL << 30U;  ///< bytes of all greenlets of one reading
-  std::uint64_t batch = 4U << 20U;     ///< bytes read at a time; small enough for the caches
-  std::uint64_t pause = 4U << 20U;     ///< bytes copied again, to be sure, while the target is stopped
-  SearchLimits search;
-};
-
-/// What is known of one extension.
-struct CpythonGreenlets {
-  const GreenletExtension& extension;
-  const GreenletLayout& layout;
-  const Result<ResumePoint>& resume;
-  const PythonRuntime* python = nullptr;  ///< null: not recognised, or not a version this program knows
-};
-
-/// One greenlet, and the fields it was made from.
-struct CopiedGreenlet {
-  GreenletFields fields;
-  Greenlet greenlet;
-  bool torn = false;  ///< the target has changed it meanwhile
-};
-
-/// Makes greenlets of fields. Whatever the fields say is checked before it is used. Thread-safety: one thread
-/// at a time.
+/// Makes greenlets of fields: their C stacks and Python frames are read, and whatever the fields say is
+/// checked before it is used.
+///
+///     read()   all that the target changes, as raw bytes and words. Quick when about as many were read
+///     before:
+///              then all memory for it is there.
+///     take()   makes greenlets of these, at leisure
+///
+/// Thread-safety: one thread at a time.
 class GreenletCopier {
  public:
+  /// `python`: the threads of the interpreter. All must outlive the object.
   GreenletCopier(const Target& target, const CpythonGreenlets& what, const ReadOptions& options,
-                 const CpythonLimits& limits, GreenletTypes& types);
+                 const CpythonLimits& limits, GreenletTypes& types, const std::vector<PythonThread>& python);
 
-  /// Copies greenlets. Those that run are read as the registers of their threads say: those in `still`, or
-  /// (null) those that can be had without stopping anything.
-  std::vector<CopiedGreenlet> copy(std::span<const GreenletFields> greenlets, const GreenletStates& states,
-                                   const Target::StillThreads* still);
+  /// About how many bytes read() would read of these greenlets.
+  std::uint64_t cost(std::span<const GreenletFields> greenlets) const;
 
-  /// Reads fields and stacks once more; marks as torn what is not the same as before.
+  /// Reads greenlets; both references must stay until take(). Those that run are read as the registers of
+  /// their threads say: those in `still`, or (null) those that can be had without stopping anything.
+  void read(std::span<const GreenletFields* const> greenlets, const GreenletStates& states,
+            const Target::StillThreads* still);
+
+  /// What the last read() has read, once.
+  std::vector<CopiedGreenlet> take(const GreenletStates& states);
+
+  /// Both, of so few at a time that not all is in memory twice.
+  std::vector<CopiedGreenlet> copy(std::span<const GreenletFields> greenlets, const GreenletStates& states);
+
+  /// Reads all of it once more; marks as torn what is not the same as before.
   void verify(std::span<CopiedGreenlet> copied);
 
   /// What is known of a greenlet that never held still.
   Greenlet identify(const GreenletFields& fields, const GreenletStates& states);
 
+  /// Sets its thread and its parent, for which `states` must know all greenlets.
+  static void relate(CopiedGreenlet& copied, const GreenletStates& states);
+
  private:
+  static constexpr std::size_t none = SIZE_MAX;
+  /// Where in ranges_ a stack is.
   struct Ranges {
-    static constexpr std::size_t none = SIZE_MAX;
     std::size_t saved = none, unsaved = none;
   };
+  /// One that does not run, read and not yet taken.
+  struct Pending {
+    const GreenletFields* fields = nullptr;
+    State state = State::unstarted;
+    bool has_base = false;  ///< its stack ends with the frame that started it
+    bool wanted = false;    ///< its stack was read
+    Slice slice;
+    Ranges ranges;
+    std::optional<Error> error;
+  };
 
-  bool wants_stack(const Greenlet& greenlet) const;
-  void copy_batch(std::span<const GreenletFields* const> batch, const GreenletStates& states,
-                  std::vector<CopiedGreenlet>& into);
+  void begin();
+  void read_asleep(std::span<const GreenletFields* const> greenlets, const GreenletStates& states);
+  void read_running(std::span<const GreenletFields* const> greenlets, const GreenletStates& states,
+                    const Target::StillThreads* still);
+  void take_asleep(const GreenletStates& states, std::vector<CopiedGreenlet>& into);
+  Pending prepare(const GreenletFields& fields, State state, const GreenletStates& states);
+  bool wants_stack(const GreenletFields& fields, State state);
+  void set_slice(Pending& pending, const GreenletThread* thread) const;
+  bool may_copy(Pending& pending);
+  Ranges announce(const Slice& slice);
+  std::span<const std::byte> saved_bytes(const Ranges& ranges) const;
+  std::span<const std::byte> unsaved_bytes(const Ranges& ranges, const Slice& slice) const;
   void verify_batch(std::span<CopiedGreenlet> batch);
-  void set_slice(CopiedGreenlet& copied, const GreenletStates& states);
-  bool may_copy(CopiedGreenlet& copied);
-  Ranges announce(const CopiedGreenlet& copied);
-  std::vector<std::byte> stitched(const Ranges& ranges, const Slice& slice) const;
-  void copy_running(CopiedGreenlet& copied, const GreenletStates& states, const Target::StillThreads* still);
-  void copy_held(CopiedGreenlet& copied, const GreenletThread& thread, const Registers& registers);
 
   const Target& target_;
   const Memory& memory_;
@@ -79,8 +89,16 @@ class GreenletCopier {
   const ReadOptions& options_;
   const CpythonLimits& limits_;
   GreenletTypes& types_;
+  RunningGreenletCopier running_copier_;
+  GreenletFieldReader fields_;
   RangeReader ranges_;
+  std::optional<PythonChains> chains_;   ///< none: not wanted, or CPython is not known
+  std::vector<PythonRequest> requests_;  ///< of those of pending_ that are wanted
+  std::vector<Pending> pending_;
+  std::vector<CopiedGreenlet> running_;
   std::uint64_t stack_bytes_ = 0;
+  std::size_t frames_left_;
+  Greenlet asked_;  ///< what wants_stack is asked about
 };
 
 }  // namespace coppice::inspect

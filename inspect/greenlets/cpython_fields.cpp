@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "inspect/greenlets/range_reader.hpp"
-
 namespace coppice::inspect {
 namespace {
 
@@ -82,31 +80,27 @@ const GreenletTypes::Entry& GreenletTypes::look_up(Address type) {
   return entry;
 }
 
-std::vector<GreenletFields> read_greenlet_fields(const Memory& memory, const GreenletExtension& extension,
-                                                 const GreenletLayout& layout, GreenletTypes& types,
-                                                 std::span<const Address> places) {
-  RangeReader bodies(memory);
-  for (const Address place : places) bodies.add(place, layout.size());
-  bodies.read();
-  std::vector<GreenletFields> all;
-  all.reserve(places.size());
+void GreenletFieldReader::read(std::span<const Address> places, std::vector<GreenletFields>& into) {
+  into.clear();
+  bodies_.clear();
+  for (const Address place : places) bodies_.add(place, layout_.size());
+  bodies_.read();
   for (std::size_t i = 0; i < places.size(); ++i) {
-    all.push_back(decode(extension, layout, places[i], bodies.bytes(i)));
+    into.push_back(decode(extension_, layout_, places[i], bodies_.bytes(i)));
   }
-  if (!layout.flat()) {
-    RangeReader objects(memory);
-    for (const GreenletFields& fields : all) objects.add(fields.object, layout.pimpl + sizeof(Address));
-    objects.read();
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const std::span<const std::byte> object = objects.bytes(i);
-      all[i].type = word(object, layout.type);
-      if (word(object, layout.pimpl) != all[i].pimpl) all[i].object = 0;
+  if (!layout_.flat()) {
+    objects_.clear();
+    for (const GreenletFields& fields : into) objects_.add(fields.object, layout_.pimpl + sizeof(Address));
+    objects_.read();
+    for (std::size_t i = 0; i < into.size(); ++i) {
+      const std::span<const std::byte> object = objects_.bytes(i);
+      into[i].type = word(object, layout_.type);
+      if (word(object, layout_.pimpl) != into[i].pimpl) into[i].object = 0;
     }
   }
-  for (GreenletFields& fields : all) {
-    if (fields.object != 0 && !types.is_greenlet(fields.type)) fields.object = 0;
+  for (GreenletFields& fields : into) {
+    if (fields.object != 0 && !types_.is_greenlet(fields.type)) fields.object = 0;
   }
-  return all;
 }
 
 }  // namespace coppice::inspect

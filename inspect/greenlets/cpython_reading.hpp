@@ -1,7 +1,6 @@
 // One reading of the greenlets of one extension, consistent although the target goes on running.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,8 +18,11 @@ namespace coppice::inspect {
 ///          may threads be stopped? --no--> everything once more: what is not the same is read again, in the
 ///                                     |    end marked torn
 ///                                     | yes
-///          fields once more while no thread runs; what has changed, what runs and what is new is copied
-///          there
+///          everything while no thread runs
+///
+/// Where everything would make a long pause, it is read in turns, with a short pause for each, and in the
+/// last one the fields of all: what has changed, what runs and what is new is read then. A greenlet's stacks
+/// are of one instant always, those of two greenlets within the time of one reading.
 ///
 /// Used once. Thread-safety: one thread.
 class CpythonReading {
@@ -34,11 +36,18 @@ class CpythonReading {
   void run(std::vector<Address> places, ProviderReading& into);
 
  private:
-  void look();
+  /// Greenlets, and what they do, as of one moment.
+  struct Picture {
+    std::vector<GreenletFields> all;
+    GreenletStates states;
+  };
+  void look(std::span<const Address> places, Picture& into);
   bool nothing_ran() const;
   void read_until_unchanged();
   void read_while_still();
+  void read_in_turns();
   void catch_up(const Target::StillThreads& still);
+  std::uint64_t count_changed() const;
   void deliver();
 
   const Target& target_;
@@ -48,22 +57,22 @@ class CpythonReading {
   const ReadOptions& options_;
   const CpythonLimits& limits_;
   GreenletTypes types_;
+  GreenletFieldReader fields_;
+  std::vector<PythonThread> python_threads_;
   GreenletCopier copier_;
   ProviderReading* into_ = nullptr;
 
-  std::vector<PythonThread> python_threads_;
   ThreadStacks stacks_;
   std::vector<Address> places_;  ///< sorted
-  std::vector<GreenletFields> all_;
-  std::unique_ptr<GreenletStates> states_;  ///< of all_
+  Picture now_;
   std::vector<CopiedGreenlet> copied_;
 
-  // What was done while nothing ran.
-  bool copy_all_again_ = false;
-  std::vector<CopiedGreenlet*> by_place_;  ///< of copied_
-  std::vector<CopiedGreenlet*> kept_;      ///< those of copied_ that are still right
-  std::vector<CopiedGreenlet> fresh_;      ///< copied instead of the others
-  std::uint64_t changed_ = 0;
+  // What is done while nothing runs.
+  bool all_at_once_ = false;                   ///< it is little enough
+  std::vector<const GreenletFields*> wanted_;  ///< what the copier is to read
+  std::vector<CopiedGreenlet*> by_place_;      ///< copied_, in turns before
+  std::vector<CopiedGreenlet*> kept_;          ///< those of copied_ that are still right
+  std::vector<GreenletFields> slept_;          ///< those of now_.all that slept before the pause
 };
 
 }  // namespace coppice::inspect

@@ -23,10 +23,6 @@ GreenletStates::GreenletStates(const Target& target, const GreenletExtension& ex
                                std::span<const PythonThread> python, const ThreadStacks& stacks,
                                std::span<const GreenletFields> all)
     : flat_(extension.flat()), all_(all) {
-  index_.reserve(all.size());
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (all[i].object != 0) index_.emplace(all[i].object, i);
-  }
   if (flat_) {
     find_threads_by_dict(target.memory(), python);
   } else {
@@ -35,6 +31,16 @@ GreenletStates::GreenletStates(const Target& target, const GreenletExtension& ex
   find_stacks(stacks, target);
   find_by_thread_locals(target.memory(), extension, python);
   find_stacks_by_tid(stacks, target);
+}
+
+/// Of all_ by object. Made when it is first asked for: a pause is too short for it.
+const std::unordered_map<Address, std::size_t>& GreenletStates::index() const {
+  if (!index_.empty()) return index_;
+  index_.reserve(all_.size());
+  for (std::size_t i = 0; i < all_.size(); ++i) {
+    if (all_[i].object != 0) index_.emplace(all_[i].object, i);
+  }
+  return index_;
 }
 
 Address GreenletStates::key(const GreenletFields& fields) const {
@@ -175,8 +181,8 @@ const GreenletThread* GreenletStates::thread_or_parents(const GreenletFields& fi
   const GreenletFields* at = &fields;
   for (int i = 0; i < most_parents; ++i) {
     if (const GreenletThread* own = thread(*at)) return own;
-    const auto parent = index_.find(at->parent);
-    if (at->parent == 0 || parent == index_.end()) return nullptr;
+    const auto parent = index().find(at->parent);
+    if (at->parent == 0 || parent == index().end()) return nullptr;
     at = &all_[parent->second];
   }
   return nullptr;

@@ -24,9 +24,11 @@ struct GreenletThread {
   std::optional<ThreadStack> stack;
 };
 
-/// All of a reading's greenlets as one picture. Built from their fields; reads little itself.
+/// All of a reading's greenlets as one picture. Built from their fields; reads little itself. Thread-safety:
+/// one thread at a time.
 class GreenletStates {
  public:
+  GreenletStates() = default;  ///< of no greenlets
   /// `all` must outlive the picture.
   GreenletStates(const Target& target, const GreenletExtension& extension,
                  std::span<const PythonThread> python, const ThreadStacks& stacks,
@@ -43,7 +45,7 @@ class GreenletStates {
   const GreenletThread* thread(const GreenletFields& fields) const;
   /// The thread it would start on: that of the next started greenlet among its parents.
   const GreenletThread* thread_or_parents(const GreenletFields& fields) const;
-  bool is_known(Address object) const { return index_.contains(object); }
+  bool is_known(Address object) const { return index().contains(object); }
 
  private:
   void find_threads_by_state(const Memory& memory);
@@ -53,11 +55,12 @@ class GreenletStates {
                              std::span<const PythonThread> python);
   void find_stacks_by_tid(const ThreadStacks& stacks, const Target& target);
   Address key(const GreenletFields& fields) const;
+  const std::unordered_map<Address, std::size_t>& index() const;
   static void settle(GreenletThread& thread, const ThreadStack& stack);
 
-  bool flat_;
+  bool flat_ = false;
   std::span<const GreenletFields> all_;
-  std::unordered_map<Address, std::size_t> index_;  ///< of all_ by object
+  mutable std::unordered_map<Address, std::size_t> index_;  ///< see index()
   std::map<Address, GreenletThread> threads_;
 };
 

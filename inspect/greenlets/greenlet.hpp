@@ -9,6 +9,7 @@
 
 #include "inspect/base/interned.hpp"
 #include "inspect/memory/slice_memory.hpp"
+#include "inspect/python/python_chain.hpp"
 #include "inspect/target/registers.hpp"
 #include "inspect/target/target.hpp"
 
@@ -64,6 +65,9 @@ struct Greenlet {
   AddressRange base_code;
   std::optional<Error> error;  ///< why the stack or some fields are missing (torn, unreadable, not stopped)
   std::optional<PythonPosition> python;  ///< CPython only
+  /// CPython only: its Python frames, of the same instant as `stack`. None where these were not read: as for
+  /// `stack`, or because it is not known which version of CPython runs it.
+  std::optional<PythonChain> python_chain;
 
   // Our runtime only; empty where a provider does not know.
   Address spawn_pc = 0;                ///< return address of the spawn call; 0 unknown

@@ -17,6 +17,7 @@ namespace coppice::inspect {
 ///
 ///     add() add() add() ... read() bytes() bytes() bytes() ... clear()
 ///
+/// Memory is kept for the next time, which is faster where about the same ranges are read again.
 /// A range that is read together with an unreadable neighbour is read again by itself, so that merging never
 /// loses a byte. Thread-safety: one thread at a time.
 class RangeReader {
@@ -51,13 +52,16 @@ class RangeReader {
     std::size_t first = 0, count = 0;  ///< its ranges in order_
   };
 
-  std::size_t lay_out(std::vector<Extent>& extents);
-  void read_extents(std::span<const Extent> extents);
-  void read_again(std::span<const Extent> extents);
+  void put_in_order();
+  std::size_t lay_out();
+  void read_extents();
+  void read_again();
 
   const Memory& memory_;
   std::vector<Range> ranges_;
   std::vector<std::size_t> order_;  ///< ranges by address
+  std::vector<Extent> extents_;
+  std::vector<ReadRequest> requests_;
   std::unique_ptr<std::byte[]> buffer_;
   std::size_t capacity_ = 0;
 };

@@ -73,7 +73,9 @@ void BlockReader::fetch() {
   if (wanted_.empty()) return;
   if (used_ > most_blocks + wanted_.size()) forget();
   std::ranges::sort(wanted_);
-  auto& round = *rounds_.emplace_back(std::make_unique<RangeReader>(memory_));
+  if (rounds_in_use_ == rounds_.size()) rounds_.push_back(std::make_unique<RangeReader>(memory_));
+  RangeReader& round = *rounds_[rounds_in_use_++];
+  round.clear();
   for (const Address number : wanted_) round.add(number * block_size, block_size);
   round.read();
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
@@ -86,13 +88,17 @@ void BlockReader::fetch() {
   wanted_.clear();
 }
 
+void BlockReader::clear() {
+  std::ranges::fill(table_, Entry{});
+  used_ = 0;
+  rounds_in_use_ = 0;
+  wanted_.clear();
+}
+
 /// Keeps only what is wanted now.
 void BlockReader::forget() {
   const std::vector<Address> wanted = std::move(wanted_);
-  wanted_.clear();
-  std::ranges::fill(table_, Entry{});
-  used_ = 0;
-  rounds_.clear();
+  clear();
   for (const Address number : wanted) entry_of(number);
 }
 

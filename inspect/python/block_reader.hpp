@@ -35,6 +35,9 @@ class BlockReader {
   /// Reads what find() wanted. Beyond a certain number of blocks forgets all those read before.
   void fetch();
 
+  /// Forgets all blocks, but keeps the memory they are in for those to come.
+  void clear();
+
  private:
   /// A block by its number (address / block size), in an open-addressing hash table.
   struct Entry {
@@ -53,7 +56,8 @@ class BlockReader {
   std::vector<Entry> table_;
   std::size_t used_ = 0;
   std::vector<Address> wanted_;                       ///< block numbers
-  std::vector<std::unique_ptr<RangeReader>> rounds_;  ///< own the bytes
+  std::vector<std::unique_ptr<RangeReader>> rounds_;  ///< own the bytes; the first rounds_in_use_ of them do
+  std::size_t rounds_in_use_ = 0;
 };
 
 }  // namespace coppice::inspect

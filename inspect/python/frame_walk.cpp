@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -27,9 +28,43 @@ Address untagged(Address reference) {
 
 }  // namespace
 
-FrameWalk::FrameWalk(const PythonLayout& layout, const PythonRequest& request, std::size_t most_frames,
-                     std::size_t& left)
-    : layout_(layout), request_(request), most_frames_(most_frames), left_(left) {}
+PythonRequest PythonRequest::of_greenlet(const Greenlet& greenlet) {
+  PythonRequest request;
+  request.position = greenlet.python.value_or(PythonPosition{});
+  request.suspended = true;
+  request.stack_start = greenlet.slice.start;
+  request.stack_stop = greenlet.slice.stop;
+  request.stack = greenlet.stack;
+  return request;
+}
+
+PythonRequest PythonRequest::of_thread(const PythonThread& thread, Address stack_start,
+                                       std::span<const std::byte> stack) {
+  PythonRequest request;
+  // Which of the two it is depends on the version; the other is not looked at.
+  request.position.top_frame = thread.frame;
+  request.position.current_frame = thread.frame;
+  request.error = thread.error;
+  request.stack_start = stack_start;
+  request.stack_stop = stack_start + stack.size();
+  request.stack = stack;
+  return request;
+}
+
+FrameWalk::FrameWalk(const PythonLayout& layout, std::size_t most_frames)
+    : layout_(layout), most_frames_(most_frames) {}
+
+void FrameWalk::begin(const PythonRequest& request, std::size_t& left) {
+  request_ = &request;
+  left_ = &left;
+  next_ = anchor_ = 0;
+  started_ = false;
+  first_ = true;
+  steps_ = 0;
+  power_ = 1;
+  chain_.frames.clear();
+  chain_.error.reset();
+}
 
 bool FrameWalk::advance(BlockReader& blocks) {
   if (!started_) {
@@ -48,14 +83,14 @@ bool FrameWalk::advance(BlockReader& blocks) {
       return true;
     }
   }
-  if (!frames_.empty()) frames_.back().entry = true;  // what runs a greenlet or a thread is C
+  if (!chain_.frames.empty()) chain_.frames.back().entry = true;  // what runs a greenlet or a thread is C
   return true;
 }
 
 FrameWalk::Step FrameWalk::start(BlockReader& blocks) {
-  const PythonPosition& position = request_.position;
-  if (request_.error) {
-    error_ = request_.error;
+  const PythonPosition& position = request_->position;
+  if (request_->error) {
+    chain_.error = request_->error;
     return Step::failed;
   }
   if (layout_.frame_kind == FrameKind::frame_object) {
@@ -74,7 +109,7 @@ FrameWalk::Step FrameWalk::start(BlockReader& blocks) {
 }
 
 FrameWalk::Step FrameWalk::step(BlockReader& blocks) {
-  if (frames_.size() >= most_frames_ || left_ == 0)
+  if (chain_.frames.size() >= most_frames_ || *left_ == 0)
     return fail(ErrorCode::too_deep, "more Python frames than are shown");
   if (next_ % alignof(Address) != 0) return fail(ErrorCode::corrupt, "no Python frame can be");
   return layout_.frame_kind == FrameKind::frame_object ? read_frame_object(blocks) : read_frame(blocks);
@@ -87,7 +122,7 @@ FrameWalk::Step FrameWalk::read_frame_object(BlockReader& blocks) {
   const Step got = read(blocks, next_, words);
   if (got == Step::failed) return fail(ErrorCode::unreadable, "cannot read the Python frame");
   if (got == Step::blocked) return got;
-  RawFrame frame;
+  RawPythonFrame frame;
   frame.address = next_;
   frame.code = value_at<Address>(words, offsets.code);
   frame.instruction = static_cast<std::uint64_t>(std::int64_t{value_at<std::int32_t>(words, offsets.last)});
@@ -105,7 +140,7 @@ FrameWalk::Step FrameWalk::read_frame(BlockReader& blocks) {
   if (got == Step::failed) return fail(ErrorCode::unreadable, "cannot read the Python frame");
   if (got == Step::blocked) return got;
   const auto previous = value_at<Address>(words, offsets.previous);
-  RawFrame frame;
+  RawPythonFrame frame;
   frame.address = next_;
   frame.owner = value_at<std::uint8_t>(words, offsets.owner);
   frame.code = untagged(value_at<Address>(words, offsets.code));
@@ -116,11 +151,11 @@ FrameWalk::Step FrameWalk::read_frame(BlockReader& blocks) {
     mark_entry(next_);
     next_ = previous;
     return Step::done;
-  } else if (first_ && request_.position.previous_frame != 0) {
+  } else if (first_ && request_->position.previous_frame != 0) {
     add(frame);
-    next_ = request_.position.previous_frame;
+    next_ = request_->position.previous_frame;
     return Step::done;
-  } else if (request_.suspended && request_.position.previous_frame == 0) {
+  } else if (request_->suspended && request_->position.previous_frame == 0) {
     const auto frame_object = value_at<Address>(words, offsets.frame_object);
     const Step marked = real_entry(blocks, frame_object, previous, frame.entry_frame);
     if (marked == Step::blocked) return marked;
@@ -156,11 +191,8 @@ FrameWalk::Step FrameWalk::real_entry(BlockReader& blocks, Address frame_object,
 
 /// Addresses on the greenlet's C stack are read from its bytes, never from the target.
 FrameWalk::Step FrameWalk::read(BlockReader& blocks, Address address, std::span<std::byte> into) const {
-  if (address >= request_.stack_start && address < request_.stack_stop) {
-    const std::uint64_t offset = address - request_.stack_start;
-    if (offset > request_.stack.size() || into.size() > request_.stack.size() - offset) return Step::failed;
-    std::memcpy(into.data(), request_.stack.data() + offset, into.size());
-    return Step::done;
+  if (address >= request_->stack_start && address < request_->stack_stop) {
+    return read_stack(address - request_->stack_start, into) ? Step::done : Step::failed;
   }
   switch (blocks.find(address, into)) {
     case BlockReader::Found::ready:
@@ -173,23 +205,38 @@ FrameWalk::Step FrameWalk::read(BlockReader& blocks, Address address, std::span<
   return Step::failed;
 }
 
+bool FrameWalk::read_stack(std::uint64_t offset, std::span<std::byte> into) const {
+  for (std::span<const std::byte> piece : {request_->stack, request_->rest}) {
+    if (offset >= piece.size()) {
+      offset -= piece.size();
+      continue;
+    }
+    piece = piece.subspan(offset);
+    const std::size_t size = std::min(piece.size(), into.size());
+    std::memcpy(into.data(), piece.data(), size);
+    into = into.subspan(size);
+    offset = 0;
+  }
+  return into.empty();
+}
+
 FrameWalk::Step FrameWalk::fail(ErrorCode code, const char* what) {
-  error_ = Error{code, next_, fmt::format("{} at {:#x}", what, next_)};
+  chain_.error = Error{code, next_, fmt::format("{} at {:#x}", what, next_)};
   return Step::failed;
 }
 
-void FrameWalk::add(const RawFrame& frame) {
+void FrameWalk::add(const RawPythonFrame& frame) {
   constexpr std::size_t usual_depth = 16;
-  if (frames_.empty()) frames_.reserve(usual_depth);
-  frames_.push_back(frame);
-  --left_;
+  if (chain_.frames.empty()) chain_.frames.reserve(usual_depth);
+  chain_.frames.push_back(frame);
+  --*left_;
 }
 
 /// The frames since the last entry are run by the C frame that has this entry frame.
 void FrameWalk::mark_entry(Address entry_frame) {
-  if (frames_.empty() || frames_.back().entry) return;
-  frames_.back().entry = true;
-  frames_.back().entry_frame = entry_frame;
+  if (chain_.frames.empty() || chain_.frames.back().entry) return;
+  chain_.frames.back().entry = true;
+  chain_.frames.back().entry_frame = entry_frame;
 }
 
 bool FrameWalk::circles() {

@@ -1,4 +1,4 @@
-// A chain of Python frames, as raw words, before anything is known about their code.
+// One chain of Python frames, followed.
 #pragma once
 
 #include <cstdint>
@@ -6,19 +6,32 @@
 #include <span>
 #include <vector>
 
+#include "inspect/greenlets/greenlet.hpp"
 #include "inspect/python/block_reader.hpp"
-#include "inspect/python/python_frames.hpp"
+#include "inspect/python/python_chain.hpp"
+#include "inspect/python/python_runtime.hpp"
+#include "inspect/python/python_threads.hpp"
 
 namespace coppice::inspect {
 
-/// One frame as it lies in memory.
-struct RawFrame {
-  Address address = 0;
-  Address code = 0;
-  std::uint64_t instruction = 0;  ///< until 3.10 f_lasti, then the address of a code unit
-  Address entry_frame = 0;
-  std::uint8_t owner = 0;
-  bool entry = false;
+/// One Python stack to be read. What `stack` and `rest` span must stay until the reading is done.
+struct PythonRequest {
+  /// Of a greenlet that is suspended. What it has of its stack is taken from `greenlet.stack`.
+  static PythonRequest of_greenlet(const Greenlet& greenlet);
+  /// Of what a thread runs: the Python stack of its running greenlet. `stack`: bytes of the C stack from
+  /// `stack_start` on that were copied together with the thread's registers; may be empty.
+  static PythonRequest of_thread(const PythonThread& thread, Address stack_start = 0,
+                                 std::span<const std::byte> stack = {});
+
+  PythonPosition position;
+  std::optional<Error> error;  ///< why the position is not known: the stack is empty, with this error
+  /// The greenlet is suspended, so that greenlet 3.0.3 and newer may have linked its frames anew
+  /// ("exposed" them), which is undone here.
+  bool suspended = false;
+  Address stack_start = 0;  ///< its C stack: reads in [stack_start, stack_stop) never reach the target
+  Address stack_stop = 0;
+  std::span<const std::byte> stack;  ///< the bytes from stack_start on, as many as there are,
+  std::span<const std::byte> rest;   ///< and those behind them, where they lie elsewhere
 };
 
 /// Follows one chain as far as the blocks that are there allow.
@@ -36,16 +49,17 @@ struct RawFrame {
 /// Both ways are read, and the second counts only where it leads to the same frame as the first.
 class FrameWalk {
  public:
-  /// At most `most_frames` frames, and at most as many as `left`, which they are taken off. All references
-  /// must outlive the object.
-  FrameWalk(const PythonLayout& layout, const PythonRequest& request, std::size_t most_frames,
-            std::size_t& left);
+  /// Chains of at most `most_frames` frames. `layout` must outlive the object.
+  FrameWalk(const PythonLayout& layout, std::size_t most_frames);
+
+  /// Begins another chain, of at most as many frames as `left`, which they are taken off. Both must stay
+  /// until its end.
+  void begin(const PythonRequest& request, std::size_t& left);
 
   /// Goes on until the end (true), or until blocks are missing (false: fetch() and call again).
   bool advance(BlockReader& blocks);
 
-  std::vector<RawFrame>& frames() noexcept { return frames_; }
-  std::optional<Error>& error() noexcept { return error_; }
+  PythonChain& chain() noexcept { return chain_; }
 
  private:
   enum class Step : std::uint8_t { done, blocked, failed };
@@ -56,23 +70,23 @@ class FrameWalk {
   Step read_frame(BlockReader& blocks);
   Step real_entry(BlockReader& blocks, Address frame_object, Address shown, Address& entry_frame);
   Step read(BlockReader& blocks, Address address, std::span<std::byte> into) const;
+  bool read_stack(std::uint64_t offset, std::span<std::byte> into) const;
   Step fail(ErrorCode code, const char* what);
-  void add(const RawFrame& frame);
+  void add(const RawPythonFrame& frame);
   void mark_entry(Address entry_frame);
   bool circles();
 
   const PythonLayout& layout_;
-  const PythonRequest& request_;
   std::size_t most_frames_;
-  std::size_t& left_;
+  const PythonRequest* request_ = nullptr;
+  std::size_t* left_ = nullptr;
   Address next_ = 0;
   bool started_ = false;
   bool first_ = true;
   // Brent's way of noticing a circle: the anchor moves on at every power of two steps.
   Address anchor_ = 0;
   std::size_t steps_ = 0, power_ = 1;
-  std::vector<RawFrame> frames_;
-  std::optional<Error> error_;
+  PythonChain chain_;
 };
 
 }  // namespace coppice::inspect

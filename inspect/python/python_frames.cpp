@@ -6,17 +6,14 @@
 #include <utility>
 
 #include "inspect/python/code_cache.hpp"
-#include "inspect/python/frame_walk.hpp"
 
 namespace coppice::inspect {
 namespace {
 
-/// So many stacks are read side by side, which bounds what is in memory at once.
-constexpr std::size_t side_by_side = std::size_t{1} << 14U;
 constexpr std::int64_t code_unit = 2;  // bytes
 
 /// Bytes from the beginning of the code to the instruction.
-std::int64_t offset_of(const PythonLayout& layout, const RawFrame& frame) {
+std::int64_t offset_of(const PythonLayout& layout, const RawPythonFrame& frame) {
   const auto last = static_cast<std::int64_t>(frame.instruction);
   switch (layout.line_table) {
     case LineTable::lnotab:
@@ -31,17 +28,17 @@ std::int64_t offset_of(const PythonLayout& layout, const RawFrame& frame) {
 
 /// Whether the evaluator has begun the frame: CPython's own tools do not show one that it has not
 /// (_PyFrame_IsIncomplete).
-bool is_complete(const RawFrame& frame, const CodeInfo& code, std::int64_t offset) {
+bool is_complete(const RawPythonFrame& frame, const CodeInfo& code, std::int64_t offset) {
   return frame.owner == PythonLayout::generator_owner || offset >= code.first_traceable * code_unit;
 }
 
 /// Gives the frames their names. Frames that are not shown leave their mark to the next inner one of the same
 /// run.
-PythonStack name_frames(const PythonLayout& layout, CodeCache& codes, FrameWalk& walk) {
+PythonStack name_frames(const PythonLayout& layout, CodeCache& codes, const PythonChain& chain) {
   PythonStack stack;
-  stack.error = std::move(walk.error());
-  stack.frames.reserve(walk.frames().size());
-  for (const RawFrame& raw : walk.frames()) {
+  stack.error = chain.error;
+  stack.frames.reserve(chain.frames.size());
+  for (const RawPythonFrame& raw : chain.frames) {
     CodeInfo& code = codes.at(raw.code);
     if (code.kind == CodeInfo::Kind::not_code) {
       stack.error = Error{ErrorCode::corrupt, raw.address,
@@ -73,56 +70,11 @@ PythonStack name_frames(const PythonLayout& layout, CodeCache& codes, FrameWalk&
 
 }  // namespace
 
-PythonRequest PythonRequest::of_greenlet(const Greenlet& greenlet) {
-  PythonRequest request;
-  request.position = greenlet.python.value_or(PythonPosition{});
-  request.suspended = true;
-  request.stack_start = greenlet.slice.start;
-  request.stack_stop = greenlet.slice.stop;
-  request.stack = greenlet.stack;
-  return request;
-}
-
-PythonRequest PythonRequest::of_thread(const PythonThread& thread, Address stack_start,
-                                       std::span<const std::byte> stack) {
-  PythonRequest request;
-  // Which of the two it is depends on the version; the other is not looked at.
-  request.position.top_frame = thread.frame;
-  request.position.current_frame = thread.frame;
-  request.error = thread.error;
-  request.stack_start = stack_start;
-  request.stack_stop = stack_start + stack.size();
-  request.stack = stack;
-  return request;
-}
-
 struct PythonReader::State {
   PythonRuntime python;
   PythonLimits limits;
   CodeCache codes{python, limits};
-
-  std::vector<FrameWalk> walk(const Memory& memory, std::span<const PythonRequest> requests,
-                              std::size_t& left) const;
 };
-
-/// Takes all chains to their ends, side by side. `left`: how many frames may still be read.
-std::vector<FrameWalk> PythonReader::State::walk(const Memory& memory,
-                                                 std::span<const PythonRequest> requests,
-                                                 std::size_t& left) const {
-  std::vector<FrameWalk> walks;
-  walks.reserve(requests.size());
-  std::vector<FrameWalk*> going;
-  going.reserve(requests.size());
-  for (const PythonRequest& request : requests) {
-    going.push_back(&walks.emplace_back(python.layout, request, limits.frames, left));
-  }
-  BlockReader blocks(memory, 2 * requests.size());
-  while (!going.empty()) {
-    std::erase_if(going, [&](FrameWalk* walk) { return walk->advance(blocks); });
-    blocks.fetch();
-  }
-  return walks;
-}
 
 PythonReader::PythonReader(PythonRuntime runtime, PythonLimits limits)
     : state_(new State{std::move(runtime), limits}) {}
@@ -134,25 +86,30 @@ const PythonRuntime& PythonReader::runtime() const noexcept {
   return state_->python;
 }
 
-std::vector<PythonStack> PythonReader::read_all(const Memory& memory,
-                                                std::span<const PythonRequest> requests) {
+std::vector<PythonStack> PythonReader::name_all(const Memory& memory,
+                                                std::span<const PythonChain* const> chains) {
+  std::vector<Address> codes;
+  for (const PythonChain* chain : chains) {
+    for (const RawPythonFrame& frame : chain->frames) codes.push_back(frame.code);
+  }
+  state_->codes.update(memory, std::move(codes));
   std::vector<PythonStack> stacks;
-  stacks.reserve(requests.size());
-  std::size_t left = state_->limits.all_frames;
-  while (!requests.empty()) {
-    const auto some = requests.first(std::min(requests.size(), side_by_side));
-    requests = requests.subspan(some.size());
-    std::vector<FrameWalk> walks = state_->walk(memory, some, left);
-    std::vector<Address> codes;
-    for (FrameWalk& walk : walks) {
-      for (const RawFrame& frame : walk.frames()) codes.push_back(frame.code);
-    }
-    state_->codes.update(memory, std::move(codes));
-    for (FrameWalk& walk : walks) {
-      stacks.push_back(name_frames(state_->python.layout, state_->codes, walk));
-    }
+  stacks.reserve(chains.size());
+  for (const PythonChain* chain : chains) {
+    stacks.push_back(name_frames(state_->python.layout, state_->codes, *chain));
   }
   return stacks;
+}
+
+std::vector<PythonStack> PythonReader::read_all(const Memory& memory,
+                                                std::span<const PythonRequest> requests) {
+  PythonChains chains(memory, state_->python.layout, state_->limits.frames);
+  std::size_t left = state_->limits.all_frames;
+  chains.read(requests, left);
+  std::vector<const PythonChain*> all;
+  all.reserve(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) all.push_back(&chains.at(i));
+  return name_all(memory, all);
 }
 
 PythonStack PythonReader::read(const Memory& memory, const PythonRequest& request) {

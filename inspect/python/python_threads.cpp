@@ -101,26 +101,10 @@ class ThreadWalk {
       if (!read_word(address + layout_.thread.native_thread_id, id)) return false;
       if (id != 0 && id <= INT32_MAX) thread.native_id = static_cast<pid_t>(id);
     }
-    read_frame(thread);
+    read_innermost_frame(memory_, layout_, thread);
     thread.tid = find_thread(target_, thread);
     result_.threads.push_back(thread);
     return true;
-  }
-
-  void read_frame(PythonThread& thread) {
-    Address at = thread.address + layout_.thread.frame;
-    if (layout_.thread.cframe != 0) {
-      const auto cframe = memory_.read_value<Address>(thread.address + layout_.thread.cframe);
-      if (!cframe.ok()) thread.error = cframe.error();
-      if (!cframe.ok() || *cframe == 0) return;
-      at = *cframe + layout_.thread.cframe_current;
-    }
-    const auto frame = memory_.read_value<Address>(at);
-    if (frame.ok()) {
-      thread.frame = *frame;
-    } else {
-      thread.error = frame.error();
-    }
   }
 
   bool read_word(Address address, Address& value) {
@@ -154,6 +138,24 @@ class ThreadWalk {
 };
 
 }  // namespace
+
+void read_innermost_frame(const Memory& memory, const PythonLayout& layout, PythonThread& thread) {
+  thread.frame = 0;
+  thread.error.reset();
+  Address at = thread.address + layout.thread.frame;
+  if (layout.thread.cframe != 0) {
+    const auto cframe = memory.read_value<Address>(thread.address + layout.thread.cframe);
+    if (!cframe.ok()) thread.error = cframe.error();
+    if (!cframe.ok() || *cframe == 0) return;
+    at = *cframe + layout.thread.cframe_current;
+  }
+  const auto frame = memory.read_value<Address>(at);
+  if (frame.ok()) {
+    thread.frame = *frame;
+  } else {
+    thread.error = frame.error();
+  }
+}
 
 PythonThreads read_python_threads(const Target& target, const PythonRuntime& python) {
   return ThreadWalk(target, python).run();

@@ -36,4 +36,7 @@ struct PythonThreads {
 /// changed.
 PythonThreads read_python_threads(const Target& target, const PythonRuntime& python);
 
+/// Reads `frame` (and `error`) of a thread again, whose other fields stay.
+void read_innermost_frame(const Memory& memory, const PythonLayout& layout, PythonThread& thread);
+
 }  // namespace coppice::inspect

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <deque>
-#include <optional>
 #include <utility>
 
 #include "inspect/python/python_frames.hpp"
-#include "inspect/python/python_threads.hpp"
 #include "inspect/target/dynamic_symbols.hpp"
 
 namespace coppice::inspect {
@@ -16,7 +14,6 @@ namespace {
 struct Interpreter {
   PythonReader reader;
   Evaluator evaluator;
-  std::vector<PythonThread> threads;  ///< as of this reading
 };
 
 Evaluator evaluator_of(const Target& target, const PythonRuntime& python) {
@@ -75,37 +72,14 @@ void PythonStacks::find(const Target& target) {
   PythonSearch search = find_python(target);
   for (PythonRuntime& python : search.found) {
     const Evaluator evaluator = evaluator_of(target, python);
-    impl_->interpreters.push_back({PythonReader(std::move(python)), evaluator, {}});
+    impl_->interpreters.push_back({PythonReader(std::move(python)), evaluator});
   }
   for (const Error& refused : search.refused) impl_->warnings.push_back(refused.message);
 }
 
-namespace {
-
-/// What a greenlet's Python stack is read from; none when there is nothing to read.
-std::optional<PythonRequest> request_for(const Greenlet& greenlet, const Interpreter& interpreter) {
-  if (greenlet.state == State::suspended || greenlet.state == State::orphaned) {
-    if (!greenlet.python) return std::nullopt;
-    return PythonRequest::of_greenlet(greenlet);
-  }
-  if (greenlet.state != State::running || !greenlet.tid) return std::nullopt;
-  const PythonThread* running = nullptr;
-  for (const PythonThread& thread : interpreter.threads) {
-    // In which of several subinterpreters a thread is, is where it runs something.
-    if (thread.tid == greenlet.tid && (running == nullptr || thread.frame != 0)) running = &thread;
-  }
-  if (running == nullptr) return std::nullopt;
-  return PythonRequest::of_thread(*running, greenlet.slice.start, greenlet.stack);
-}
-
-}  // namespace
-
-std::vector<PythonStacks::Found> PythonStacks::read(const Target& target,
+std::vector<PythonStacks::Found> PythonStacks::name(const Target& target,
                                                     std::span<const Greenlet* const> greenlets) {
   std::vector<Found> found(greenlets.size());
-  for (Interpreter& interpreter : impl_->interpreters) {
-    interpreter.threads = read_python_threads(target, interpreter.reader.runtime()).threads;
-  }
   std::vector<Interpreter*> owner(greenlets.size());
   for (std::size_t i = 0; i < greenlets.size(); ++i) {
     if (greenlets[i]->provider != "cpython") continue;
@@ -122,15 +96,14 @@ std::vector<PythonStacks::Found> PythonStacks::read(const Target& target,
   }
   for (Interpreter& interpreter : impl_->interpreters) {
     std::vector<std::size_t> places;
-    std::vector<PythonRequest> requests;
+    std::vector<const PythonChain*> chains;
     for (std::size_t i = 0; i < greenlets.size(); ++i) {
-      if (owner[i] != &interpreter) continue;
-      if (auto request = request_for(*greenlets[i], interpreter)) {
-        places.push_back(i);
-        requests.push_back(*request);
-      }
+      const auto& chain = greenlets[i]->python_chain;
+      if (owner[i] != &interpreter || !chain) continue;
+      places.push_back(i);
+      chains.push_back(&*chain);
     }
-    std::vector<PythonStack> stacks = interpreter.reader.read_all(target.memory(), requests);
+    std::vector<PythonStack> stacks = interpreter.reader.name_all(target.memory(), chains);
     for (std::size_t i = 0; i < places.size(); ++i) found[places[i]].stack = std::move(stacks[i]);
   }
   return found;

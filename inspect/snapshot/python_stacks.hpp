@@ -33,9 +33,9 @@ class PythonStacks {
     const PythonRuntime* python = nullptr;  ///< the same
   };
 
-  /// The Python stacks of these greenlets, whose C stacks have been copied; same order. Greenlets that have
-  /// no stack, or are not CPython's, get an empty one.
-  std::vector<Found> read(const Target& target, std::span<const Greenlet* const> greenlets);
+  /// The Python stacks of these greenlets: names and lines of the frames that were read together with their C
+  /// stacks; same order. Greenlets that have no such frames, or are not CPython's, get an empty one.
+  std::vector<Found> name(const Target& target, std::span<const Greenlet* const> greenlets);
 
   /// The layout of the one interpreter there is; null when there is none, or several.
   const PythonLayout* only_layout() const noexcept;

@@ -219,7 +219,7 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
   std::vector<const Greenlet*> greenlets;
   greenlets.reserve(walked.size());
   for (const SnapshotGreenlet* entry : walked) greenlets.push_back(&entry->greenlet);
-  std::vector<PythonStacks::Found> python_stacks = python.read(*target, greenlets);
+  std::vector<PythonStacks::Found> python_stacks = python.name(*target, greenlets);
   if (options.locals) read_locals(target->memory(), python_stacks);
   if (options.progress) options.progress("unwinding", 0, requests.size());
   const auto unwinding = Clock::now();
@@ -303,6 +303,7 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   all.stopping = options.stopping;
   // What a greenlet of CPython waits for is found on its stack.
   if (!options.frames) {
+    all.python_frames = false;
     all.wants_stack = [](const Greenlet& greenlet) {
       return greenlet.provider != "coppice" && greenlet.state != State::running;
     };
