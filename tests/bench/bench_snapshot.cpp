@@ -3,6 +3,7 @@
 //   warm/N/SYMBOLS   a session that has seen the process before: rules and names are cached
 //   cold/N/SYMBOLS   a new session each time: coppice-worker starts, learns and reads debug information
 //   list/N           without frames
+//   watched, asleep  of CPython processes: see watched.cpp
 // Counters, in ms of one snapshot: `read`, `unwind`, `name`; `frames` in all; `ns_frame` of unwinding;
 // `incomplete` stacks (0 unless something is wrong). The target: 10,000 greenlets without symbols under 30
 // ms, warm.

@@ -1,0 +1,53 @@
+"""A program that feels when it is stopped: it switches between its greenlets as fast as it can and looks at the clock each time.
+
+    watched.py FILE GREENLETS switch|sleep [MEGABYTES]
+
+FILE is mapped; its words are: switches so far, and the longest time in ns between two looks at the clock, which whoever
+watches sets to 0. Prints "ready" and runs until it is killed. `sleep`: all greenlets are parked, and it sleeps.
+MEGABYTES: of small objects on its heap.
+"""
+import mmap
+import sys
+import time
+
+from greenlet import getcurrent, greenlet
+
+main = getcurrent()
+
+
+def turn(values):
+    while True:
+        sorted(values, key=leave)  # a frame of C between frames of Python
+
+
+def leave(value):
+    return park(value, 3)
+
+
+def park(value, depth):
+    if depth:
+        return park(value, depth - 1)
+    main.switch()
+    return value
+
+
+file, count = sys.argv[1], int(sys.argv[2])
+with open(file, "r+b") as opened:
+    words = memoryview(mmap.mmap(opened.fileno(), 16)).cast("Q")
+kept = [bytes(420) for _ in range(int(sys.argv[4]) * 2000)] if len(sys.argv) > 4 else []
+greenlets = [greenlet(turn) for _ in range(count)]
+for one in greenlets:
+    one.switch([3, 1, 2])
+print("ready", flush=True)
+if sys.argv[3] == "sleep":
+    time.sleep(86400)
+now = time.perf_counter_ns
+last = now()
+while True:
+    for one in greenlets:
+        one.switch()
+        at = now()
+        words[0] += 1
+        if at - last > words[1]:
+            words[1] = at - last
+        last = at
