@@ -35,6 +35,7 @@ constexpr PythonLayout until_3_10() {
                  .cell_names = 0x58,
                  .free_names = 0x50,
                  .local_kinds = 0};
+  layout.type_cached_keys = 0x360;
   layout.ascii_data = 0x30;
   layout.compact_data = 0x48;
   layout.legacy_data = 0x48;
@@ -45,6 +46,7 @@ constexpr PythonLayout until_3_10() {
 constexpr PythonLayout layout_3_8() {
   PythonLayout layout = until_3_10();
   layout.interpreter.id = 0x10;
+  layout.type_cached_keys = 0x368;
   return layout;
 }
 
@@ -53,6 +55,7 @@ constexpr PythonLayout layout_3_10() {
   layout.line_table = LineTable::ranges;
   layout.frame_object.last = 0x60;
   layout.frame_object.locals = 0x160;
+  layout.type_cached_keys = 0x368;
   return layout;
 }
 
@@ -91,7 +94,8 @@ constexpr PythonLayout layout_3_11() {
                  .cell_names = 0,
                  .free_names = 0,
                  .local_kinds = 0x68};
-  layout.dict = {.entry_count = 0x18, .indices = 0x20, .sized_by_log = true, .values = 0};
+  layout.dict = {.sized_by_log = true, .values = 0, .managed = ManagedDict::separate};
+  layout.type_cached_keys = 0x368;
   return layout;
 }
 
@@ -118,6 +122,8 @@ constexpr PythonLayout layout_3_12() {
   layout.compact_data = 0x38;
   layout.legacy_data = 0x38;
   layout.new_long = true;
+  layout.dict.managed = ManagedDict::tagged;
+  layout.type_cached_keys = 0x370;
   return layout;
 }
 
@@ -134,6 +140,7 @@ constexpr PythonLayout layout_3_13() {
                    .cframe_current = 0};
   layout.frame_object.real_previous = 0x40;
   layout.dict.values = 0x08;
+  layout.dict.managed = ManagedDict::embedded;
   layout.code.size = 0xc8;
   layout.code.first_traceable = 0xb8;
   layout.code.instructions = 0xc8;

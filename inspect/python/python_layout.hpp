@@ -38,13 +38,21 @@ enum class FrameKind : std::uint8_t {
   entry_frames,  ///< 3.12 and newer: the same, with a frame of the evaluator's own on the C stack
 };
 
+/// Where an instance keeps its attributes when its type has no tp_dictoffset (Include/internal/
+/// pycore_object.h). The dict itself is at -0x18 once somebody asked for it.
+enum class ManagedDict : std::uint8_t {
+  none,      ///< until 3.10
+  separate,  ///< 3.11: a pointer to the values at -0x20
+  tagged,    ///< 3.12: the pointer at -0x18 is to the values when it is odd (then one byte before them)
+  embedded,  ///< 3.13 and newer: the values follow the instance
+};
+
 /// PyDictKeysObject (Objects/dict-common.h until 3.10, then Include/internal/pycore_dict.h) and the values of
 /// a dictionary that shares its keys.
 struct DictLayout {
-  std::uint16_t entry_count = 0x20;  ///< dk_nentries
-  std::uint16_t indices = 0x28;      ///< dk_indices
   bool sized_by_log = false;  ///< from 3.11: sizes are logarithms, and entries of str keys have no hash
   std::uint16_t values = 0;   ///< where the values of a split dictionary begin
+  ManagedDict managed = ManagedDict::none;
 };
 
 /// Offsets in bytes from the start of each structure. 0 where a version has no such field (every field that
@@ -101,9 +109,10 @@ struct PythonLayout {
   } code{};
 
   DictLayout dict;
-  std::uint16_t ascii_data = 0;    ///< of a compact ASCII str
-  std::uint16_t compact_data = 0;  ///< of another compact str
-  std::uint16_t legacy_data = 0;   ///< pointer to the characters of a str that is not compact
+  std::uint16_t type_cached_keys = 0;  ///< PyHeapTypeObject: ht_cached_keys
+  std::uint16_t ascii_data = 0;        ///< of a compact ASCII str
+  std::uint16_t compact_data = 0;      ///< of another compact str
+  std::uint16_t legacy_data = 0;       ///< pointer to the characters of a str that is not compact
   std::uint16_t tuple_items = 0;
   bool new_long = false;  ///< from 3.12 on an int has lv_tag instead of a signed ob_size
 
@@ -120,7 +129,11 @@ struct PythonLayout {
   static constexpr std::uint16_t list_items = 0x18;
   static constexpr std::uint16_t float_value = 0x10;
   static constexpr std::uint16_t type_name = 0x18;
+  static constexpr std::uint16_t type_basic_size = 0x20;
   static constexpr std::uint16_t type_flags = 0xa8;
+  static constexpr std::uint16_t type_dict = 0x108;
+  static constexpr std::uint16_t type_dict_offset = 0x120;
+  static constexpr std::uint16_t type_mro = 0x158;
 };
 
 /// The layout of a version; none for one this program does not know (the micro version does not matter).

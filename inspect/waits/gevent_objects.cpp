@@ -13,9 +13,6 @@ namespace {
 constexpr std::uint64_t first_field = 0x18;
 constexpr std::size_t most_fields = 16;
 
-/// PyCFunctionObject::m_self, the same from 3.8 to 3.14.
-constexpr std::uint64_t method_self = 0x18;
-
 // gevent/libev/corecext.pyx: loop, callback and args, then the libev structure (libev/ev.h), which has two
 // ints more than upstream's before `data` in no version; of ev_io next, fd, events; of ev_timer `at`.
 constexpr std::uint64_t watcher_args = 0x20;
@@ -81,8 +78,7 @@ const GeventObjects::Held* GeventObjects::held(Address object) {
     }
     if (type != "list") continue;
     for (const Address link : heap_.items(field)) {
-      if (!heap_.plausible(link) || heap_.type_name(link) != "builtin_function_or_method") continue;
-      if (const auto self = heap_.word(link + method_self)) held.greenlets.insert(*self);
+      if (const auto method = heap_.bound_method(link)) held.greenlets.insert(method->self);
     }
   }
   if (heap_.pending()) return nullptr;

@@ -11,8 +11,14 @@ constexpr std::uint64_t word_size = 8;
 constexpr std::size_t most_items = std::size_t{1} << 16U;
 constexpr std::size_t longest_name = 256;
 
-// PyTypeObject, the same from 3.8 to 3.14 (Include/cpython/object.h).
-constexpr std::uint64_t type_dict_offset = 0x120;
+// PyCFunctionObject: m_ml and m_self, the same from 3.8 to 3.14.
+constexpr std::uint64_t method_definition = 0x10, method_self = 0x18;
+
+// PySetObject: mask and table, the same from 3.8 to 3.14.
+constexpr std::uint64_t set_mask = 0x20, set_table = 0x28;
+
+constexpr std::uint64_t heap_type_flag = 1U << 9U;
+constexpr std::size_t most_bases = 32;
 
 // dequeobject and its blocks (Modules/_collectionsmodule.c), the same from 3.8 to 3.14.
 constexpr std::uint64_t deque_left_block = 0x18;
@@ -20,11 +26,8 @@ constexpr std::uint64_t deque_left_index = 0x28;
 constexpr std::uint64_t deque_block_items = 64;
 constexpr std::uint64_t deque_right_link = word_size * (1 + deque_block_items);
 
-// PyDictObject (Include/cpython/dictobject.h), the same from 3.8 to 3.14.
-constexpr std::uint64_t dict_keys = 0x20;
-constexpr std::uint64_t dict_values = 0x28;
 // An instance's dictionary has few names; one that has more is not searched.
-constexpr std::uint64_t most_attributes = 256;
+constexpr std::size_t most_attributes = 256;
 
 }  // namespace
 
@@ -77,42 +80,84 @@ std::string_view Heap::type_name(Address object) {
   return type && plausible(*type) ? name_of_type(*type) : std::string_view();
 }
 
-std::string_view Heap::name_of_type(Address type) {
-  if (const auto known = type_names_.find(type); known != type_names_.end()) return known->second;
-  const auto name = word(type + PythonLayout::type_name);
-  if (!name) return {};
-  std::array<char, longest_name> text{};
-  const std::size_t offset_in_page = *name % 4096;
-  const std::size_t size = std::min(longest_name, 4096 - offset_in_page);  // the next page may not be there
-  switch (blocks_.find(*name, std::as_writable_bytes(std::span(text).first(size)))) {
-    case BlockReader::Found::wanted:
-      pending_ = true;
-      return {};
-    case BlockReader::Found::unreadable:
-      return type_names_[type];
-    case BlockReader::Found::ready:
-      break;
+void Heap::Fetched::read_batch(std::span<ReadRequest> requests) const {
+  for (ReadRequest& request : requests) {
+    request.got = heap_.read(request.address, request.into) ? request.into.size() : 0;
   }
+}
+
+/// A C string; none when it cannot be read, or not yet.
+std::optional<std::string> Heap::text(Address address) {
+  std::array<char, longest_name> text{};
+  const std::size_t offset_in_page = address % 4096;
+  const std::size_t size = std::min(longest_name, 4096 - offset_in_page);  // the next page may not be there
+  if (!read(address, std::as_writable_bytes(std::span(text).first(size)))) return std::nullopt;
   const auto end = std::find(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size), '\0');
   const bool printable = std::all_of(text.begin(), end, [](char c) { return c > ' ' && c < 0x7f; });
-  return type_names_[type] = printable ? std::string(text.begin(), end) : std::string();
+  return printable ? std::string(text.begin(), end) : std::string();
+}
+
+std::string_view Heap::name_of_type(Address type) {
+  if (const auto known = type_names_.find(type); known != type_names_.end()) return known->second;
+  const bool pending_before = pending_;
+  pending_ = false;
+  const auto pointer = word(type + PythonLayout::type_name);
+  auto name = pointer ? text(*pointer) : std::nullopt;
+  const bool not_yet = pending_;
+  pending_ = pending_ || pending_before;
+  if (not_yet) return {};
+  return type_names_[type] = std::move(name).value_or(std::string());
+}
+
+/// A class of a module in Python has its module in its dict, and only its own name in tp_name.
+std::optional<std::string> Heap::class_name(Address type) {
+  const std::string name(name_of_type(type));
+  if (name.empty() || name.find('.') != std::string::npos) return name;
+  const auto flags = word(type + PythonLayout::type_flags);
+  const auto dict = word(type + PythonLayout::type_dict);
+  if (!flags || !dict || (*flags & heap_type_flag) == 0) return name;
+  const auto module =
+      value_of(read_python_dict(Fetched(*this), layout_, *dict, most_attributes), "__module__");
+  auto text = module ? ascii(*module) : std::nullopt;
+  return text ? *std::move(text) + "." + name : name;
+}
+
+std::span<const std::string> Heap::classes(Address object) {
+  const auto type = word(object + PythonLayout::object_type);
+  if (!type || !plausible(*type)) return {};
+  if (const auto known = classes_.find(*type); known != classes_.end()) return known->second;
+  const bool pending_before = pending_;
+  pending_ = false;
+  std::vector<std::string> names;
+  if (const auto mro = word(*type + PythonLayout::type_mro); mro && plausible(*mro)) {
+    for (const Address base : items(*mro)) {
+      if (names.size() >= most_bases || !plausible(base)) break;
+      if (auto name = class_name(base)) names.push_back(*std::move(name));
+    }
+  }
+  const bool not_yet = pending_;
+  pending_ = pending_ || pending_before;
+  if (not_yet) return {};
+  return classes_[*type] = std::move(names);
 }
 
 std::vector<Address> Heap::items(Address object) {
   const std::string_view type = type_name(object);
-  const bool is_list = type == "list";
-  const bool is_deque = type == "collections.deque";
+  if (type == "set") return set_items(object);
+  const bool is_list = type == "list", is_deque = type == "collections.deque";
   if (!is_list && !is_deque && type != "tuple") return {};
   const auto size = word(object + PythonLayout::variable_size);
   if (!size || *size == 0 || *size > most_items) return {};
   const auto count = static_cast<std::size_t>(*size);
-  if (!is_deque) {
-    const auto first = is_list ? word(object + PythonLayout::list_items)
-                               : std::optional<std::uint64_t>(object + layout_.tuple_items);
-    return first ? words(*first, count) : std::vector<Address>();
-  }
-  auto block = word(object + deque_left_block);
-  const auto index = word(object + deque_left_index);
+  if (is_deque) return deque_items(object, count);
+  const auto first = is_list ? word(object + PythonLayout::list_items)
+                             : std::optional<std::uint64_t>(object + layout_.tuple_items);
+  return first ? words(*first, count) : std::vector<Address>();
+}
+
+std::vector<Address> Heap::deque_items(Address deque, std::size_t count) {
+  auto block = word(deque + deque_left_block);
+  const auto index = word(deque + deque_left_index);
   if (!block || !index || *index >= deque_block_items) return {};
   std::vector<Address> all;
   std::uint64_t at = *index;
@@ -127,6 +172,18 @@ std::vector<Address> Heap::items(Address object) {
   return all.size() == count ? all : std::vector<Address>();
 }
 
+/// Its whole table of {item, hash}: where nothing is, or something was, are words that are none of its items.
+std::vector<Address> Heap::set_items(Address set) {
+  const auto mask = word(set + set_mask), table = word(set + set_table);
+  if (!mask || !table || *mask >= most_items) return {};
+  const auto entries = words(*table, 2 * (static_cast<std::size_t>(*mask) + 1));
+  std::vector<Address> all;
+  for (std::size_t i = 0; i < entries.size(); i += 2) {
+    if (entries[i] != 0) all.push_back(entries[i]);
+  }
+  return all;
+}
+
 std::optional<std::string> Heap::ascii(Address string) {
   if (type_name(string) != "str") return std::nullopt;
   const auto length = word(string + PythonLayout::string_length);
@@ -138,52 +195,26 @@ std::optional<std::string> Heap::ascii(Address string) {
   return text;
 }
 
-std::optional<Address> Heap::dict_of(Address object) {
-  const auto type = word(object + PythonLayout::object_type);
-  if (!type) return std::nullopt;
-  const auto offset = word(*type + type_dict_offset);
-  if (!offset || *offset == 0 || *offset > 4096) return std::nullopt;
-  const auto dict = word(object + *offset);
-  if (!dict || *dict == 0 || type_name(*dict) != "dict") return std::nullopt;
-  return dict;
+std::optional<Address> Heap::value_of(const Result<PythonDict>& dict, std::string_view name) {
+  if (!dict.ok()) return std::nullopt;
+  for (const auto& [key, value] : dict->items) {
+    if (ascii(key) == name) return value;
+  }
+  return std::nullopt;
 }
 
 std::optional<Address> Heap::attribute(Address object, std::string_view name) {
-  const auto dict = dict_of(object);
-  return dict ? find(*dict, name) : std::nullopt;
+  return value_of(read_python_attributes(Fetched(*this), layout_, object, most_attributes), name);
 }
 
-std::optional<Address> Heap::find(Address dict, std::string_view name) {
-  const auto keys = word(dict + dict_keys);
-  const auto values = word(dict + dict_values);
-  if (!keys || !values) return std::nullopt;
-  const DictLayout& layout = layout_.dict;
-  const auto entries = word(*keys + layout.entry_count);
-  if (!entries || *entries > most_attributes) return std::nullopt;
-  std::uint64_t indices = 0;  // bytes
-  std::uint64_t entry_size = 0;
-  if (layout.sized_by_log) {
-    const auto sizes = word(*keys + word_size);  // dk_log2_size, dk_log2_index_bytes, dk_kind, ...
-    if (!sizes || (*sizes >> 8U & 0xffU) > 12) return std::nullopt;
-    indices = std::uint64_t{1} << (*sizes >> 8U & 0xffU);
-    const bool general = (*sizes >> 16U & 0xffU) == 0;
-    entry_size = general ? 3 * word_size : 2 * word_size;
-  } else {
-    const auto slots = word(*keys + word_size);  // dk_size
-    if (!slots || *slots > 1024) return std::nullopt;
-    indices = *slots <= 0xff ? *slots : 2 * *slots;
-    entry_size = 3 * word_size;
-  }
-  const std::uint64_t key_at = entry_size - 2 * word_size;
-  for (std::uint64_t i = 0; i < *entries; ++i) {
-    const Address entry = *keys + layout.indices + indices + i * entry_size;
-    const auto key = word(entry + key_at);
-    if (!key || *key == 0 || ascii(*key) != name) continue;
-    const auto value =
-        *values == 0 ? word(entry + key_at + word_size) : word(*values + layout.values + i * word_size);
-    return value && *value != 0 ? value : std::nullopt;
-  }
-  return std::nullopt;
+std::optional<Heap::BoundMethod> Heap::bound_method(Address object) {
+  if (!plausible(object) || type_name(object) != "builtin_function_or_method") return std::nullopt;
+  const auto definition = word(object + method_definition), self = word(object + method_self);
+  if (!definition || !self) return std::nullopt;
+  const auto pointer = word(*definition);  // PyMethodDef: ml_name
+  auto name = pointer ? text(*pointer) : std::nullopt;
+  if (!name) return std::nullopt;
+  return BoundMethod{*self, *std::move(name)};
 }
 
 }  // namespace coppice::inspect

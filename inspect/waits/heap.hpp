@@ -9,7 +9,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "inspect/memory/memory.hpp"
 #include "inspect/python/block_reader.hpp"
+#include "inspect/python/python_dict.hpp"
 #include "inspect/python/python_layout.hpp"
 #include "inspect/target/target.hpp"
 
@@ -45,21 +47,45 @@ class Heap {
   /// Valid as long as the Heap.
   std::string_view type_name(Address object);
 
-  /// What a list, tuple or collections.deque holds, up to a limit; empty for other objects.
+  /// The whole names of the object's class and of all that it derives from, in the order of its MRO:
+  /// "eventlet.event.Event", "object". Empty when there are none, or not yet. Valid as long as the Heap.
+  std::span<const std::string> classes(Address object);
+
+  /// What a list, tuple, set or collections.deque holds, up to a limit; empty for other objects. A set's in
+  /// no order, and with words among them that are none of its items.
   std::vector<Address> items(Address object);
 
-  /// The value under a name in the instance's __dict__, for types with tp_dictoffset > 0. None when it has
-  /// none.
+  /// The value of an attribute of the instance itself. None when it has none.
   std::optional<Address> attribute(Address object, std::string_view name);
+
+  /// A method of a built-in type, bound to an object.
+  struct BoundMethod {
+    Address self = 0;
+    std::string name;
+  };
+  std::optional<BoundMethod> bound_method(Address object);
 
   /// A str of ASCII characters; none for others.
   std::optional<std::string> ascii(Address string);
 
  private:
+  /// What has been fetched, for readers that want a Memory; all else is unreadable, and makes it pending.
+  class Fetched final : public Memory {
+   public:
+    explicit Fetched(Heap& heap) : heap_(heap) {}
+    void read_batch(std::span<ReadRequest> requests) const override;
+
+   private:
+    Heap& heap_;
+  };
+
   bool read(Address address, std::span<std::byte> into);
   std::string_view name_of_type(Address type);
-  std::optional<Address> dict_of(Address object);
-  std::optional<Address> find(Address dict, std::string_view name);
+  std::optional<std::string> text(Address address);
+  std::optional<std::string> class_name(Address type);
+  std::optional<Address> value_of(const Result<PythonDict>& dict, std::string_view name);
+  std::vector<Address> deque_items(Address deque, std::size_t count);
+  std::vector<Address> set_items(Address set);
 
   PythonLayout layout_;
   BlockReader blocks_;
@@ -69,6 +95,7 @@ class Heap {
   };
   std::vector<Range> writable_;
   std::unordered_map<Address, std::string> type_names_;
+  std::unordered_map<Address, std::vector<std::string>> classes_;
 };
 
 }  // namespace coppice::inspect
