@@ -65,7 +65,8 @@ Examples:
 
 constexpr const char* waits_footer = R"(
 Greenlets that wait for the same thing stand together, most first; circles of greenlets that wait for each other come
-before all. Known are the waits of gevent's greenlets, and what programs on libcoppice say with waiting_on().
+before all. Known are the waits of gevent's and eventlet's greenlets, what SQLAlchemy's asyncio awaits, the parents of
+plain greenlets, and what programs on libcoppice say with waiting_on().
 
 Examples:
   gldump waits -p 4242

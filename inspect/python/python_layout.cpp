@@ -36,6 +36,7 @@ constexpr PythonLayout until_3_10() {
                  .free_names = 0x50,
                  .local_kinds = 0};
   layout.type_cached_keys = 0x360;
+  layout.coroutine_name = 0x38;
   layout.ascii_data = 0x30;
   layout.compact_data = 0x48;
   layout.legacy_data = 0x48;
@@ -56,6 +57,7 @@ constexpr PythonLayout layout_3_10() {
   layout.frame_object.last = 0x60;
   layout.frame_object.locals = 0x160;
   layout.type_cached_keys = 0x368;
+  layout.coroutine_name = 0x30;
   return layout;
 }
 
@@ -96,6 +98,7 @@ constexpr PythonLayout layout_3_11() {
                  .local_kinds = 0x68};
   layout.dict = {.sized_by_log = true, .values = 0, .managed = ManagedDict::separate};
   layout.type_cached_keys = 0x368;
+  layout.coroutine_name = 0x28;
   return layout;
 }
 
@@ -124,6 +127,7 @@ constexpr PythonLayout layout_3_12() {
   layout.new_long = true;
   layout.dict.managed = ManagedDict::tagged;
   layout.type_cached_keys = 0x370;
+  layout.coroutine_name = 0x20;
   return layout;
 }
 

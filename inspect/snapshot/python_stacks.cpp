@@ -62,8 +62,8 @@ const std::vector<std::string>& PythonStacks::warnings() const noexcept {
   return impl_->warnings;
 }
 
-const PythonLayout* PythonStacks::only_layout() const noexcept {
-  return impl_->interpreters.size() == 1 ? &impl_->interpreters.front().reader.runtime().layout : nullptr;
+const PythonRuntime* PythonStacks::only_runtime() const noexcept {
+  return impl_->interpreters.size() == 1 ? &impl_->interpreters.front().reader.runtime() : nullptr;
 }
 
 void PythonStacks::find(const Target& target) {

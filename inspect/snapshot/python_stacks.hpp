@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "inspect/greenlets/greenlet.hpp"
-#include "inspect/python/python_layout.hpp"
 #include "inspect/python/python_runtime.hpp"
 #include "inspect/python/python_stack.hpp"
 #include "inspect/snapshot/merge.hpp"
@@ -37,8 +36,8 @@ class PythonStacks {
   /// stacks; same order. Greenlets that have no such frames, or are not CPython's, get an empty one.
   std::vector<Found> name(const Target& target, std::span<const Greenlet* const> greenlets);
 
-  /// The layout of the one interpreter there is; null when there is none, or several.
-  const PythonLayout* only_layout() const noexcept;
+  /// The one interpreter there is; null when there is none, or several.
+  const PythonRuntime* only_runtime() const noexcept;
 
   const std::vector<std::string>& warnings() const noexcept;
 

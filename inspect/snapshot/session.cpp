@@ -16,7 +16,7 @@
 #include "inspect/symbols/symbolizer.hpp"
 #include "inspect/target/descriptors.hpp"
 #include "inspect/unwind/unwinder.hpp"
-#include "inspect/waits/gevent.hpp"
+#include "inspect/waits/waits.hpp"
 #include "inspect/worker/worker.hpp"
 
 namespace coppice::inspect {
@@ -188,8 +188,8 @@ Result<std::vector<ProviderReading>> Session::Impl::read_chosen(const SnapshotOp
 
 /// What the program did not say itself.
 void Session::Impl::find_waits(Snapshot& snapshot) const {
-  const PythonLayout* layout = python.only_layout();
-  if (layout == nullptr) return;
+  const PythonRuntime* runtime = python.only_runtime();
+  if (runtime == nullptr) return;
   const bool live = target->kind() == Target::Kind::live;
   Descriptors descriptors(target->pid());
   WaitContext context;
@@ -200,7 +200,7 @@ void Session::Impl::find_waits(Snapshot& snapshot) const {
   std::vector<Greenlet*> greenlets;
   greenlets.reserve(snapshot.greenlets.size());
   for (SnapshotGreenlet& entry : snapshot.greenlets) greenlets.push_back(&entry.greenlet);
-  find_gevent_waits(*target, *layout, greenlets, context);
+  inspect::find_waits(*target, *runtime, greenlets, context);
 }
 
 void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {

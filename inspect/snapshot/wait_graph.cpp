@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -63,13 +64,15 @@ std::vector<std::vector<std::size_t>> cycles_of(const std::vector<std::size_t>& 
 WaitGraph wait_graph(const Snapshot& snapshot) {
   const std::vector<std::size_t> on = waits_on(snapshot);
   WaitGraph graph;
-  std::map<std::pair<std::string, std::uint64_t>, std::size_t> group_of;
+  std::map<std::tuple<std::string, std::uint64_t, std::string>, std::size_t> group_of;
   for (std::size_t i = 0; i < snapshot.greenlets.size(); ++i) {
     const auto& waiting = snapshot.greenlets[i].greenlet.waiting;
     if (!waiting) continue;
-    const bool timer = waiting->kind == "timer";  // one's own time left is nobody else's
-    const std::uint64_t value = timer ? 0 : waiting->value;
-    const auto [known, is_new] = group_of.try_emplace({waiting->kind, value}, graph.groups.size());
+    // One's own time left is nobody else's, and neither is one's own coroutine.
+    const bool timer = waiting->kind == "timer", coroutine = waiting->kind == "await";
+    const std::uint64_t value = timer || coroutine ? 0 : waiting->value;
+    const std::string text = coroutine ? waiting->detail : std::string();
+    const auto [known, is_new] = group_of.try_emplace({waiting->kind, value, text}, graph.groups.size());
     if (is_new) {
       WaitGroup& group = graph.groups.emplace_back();
       group.kind = waiting->kind;

@@ -10,11 +10,11 @@
 
 namespace coppice::inspect {
 
-/// Greenlets that wait for the same thing; all that wait for a timer are together. Numbers are indices into
-/// Snapshot::greenlets.
+/// Greenlets that wait for the same thing; all that wait for a timer are together, and all that wait for a
+/// coroutine of the same function. Numbers are indices into Snapshot::greenlets.
 struct WaitGroup {
   std::string kind;
-  std::uint64_t value = 0;              ///< as Waiting::value; 0 for timers
+  std::uint64_t value = 0;              ///< as Waiting::value; 0 for timers and coroutines
   std::string what;                     ///< for a person
   std::optional<std::size_t> greenlet;  ///< when it is a greenlet that they wait for
   std::vector<std::size_t> waiting;

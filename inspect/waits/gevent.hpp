@@ -1,30 +1,36 @@
 // What the greenlets of a gevent program wait for.
 #pragma once
 
-#include <functional>
 #include <optional>
-#include <span>
-#include <string>
+#include <unordered_map>
 
-#include "inspect/greenlets/greenlet.hpp"
-#include "inspect/python/python_layout.hpp"
-#include "inspect/target/target.hpp"
+#include "inspect/waits/gevent_objects.hpp"
+#include "inspect/waits/heap.hpp"
+#include "inspect/waits/search.hpp"
 
 namespace coppice::inspect {
 
-/// What helps to say it.
-struct WaitContext {
-  /// What a file descriptor of the target is: "socket 7 -> 10.0.0.5:5432 (established)"; empty when not
-  /// known.
-  std::function<std::string(int fd)> describe_fd;
-  /// Now, in seconds of the target's CLOCK_MONOTONIC; none for a core.
-  std::optional<double> now;
-};
+/// Looks for objects that lead back to the greenlet on the greenlet's C stack (see gevent_objects.hpp), which
+/// must have been copied. Thread-safety: one thread at a time.
+class GeventWaits {
+ public:
+  /// All references must outlive the object. `greenlets`: all there are, by address.
+  GeventWaits(Heap& heap, const WaitContext& context,
+              const std::unordered_map<Address, const Greenlet*>& greenlets)
+      : heap_(heap), context_(context), greenlets_(greenlets), objects_(heap) {}
 
-/// Sets `waiting` of every suspended greenlet of CPython of which it can be proven (see gevent_objects.hpp),
-/// and `name` of those that have one. The C stacks must have been copied; the rest is read from the target.
-/// The greenlets of other programs stay as they are.
-void find_gevent_waits(const Target& target, const PythonLayout& layout, std::span<Greenlet* const> greenlets,
-                       const WaitContext& context);
+  /// None when it cannot be proven. Provisional while Heap::pending().
+  std::optional<Waiting> find(WaitSearch& search);
+
+ private:
+  void list(WaitSearch& search);
+  Waiting describe(const GeventCandidate& candidate);
+  Waiting describe_io(Address watcher);
+
+  Heap& heap_;
+  const WaitContext& context_;
+  const std::unordered_map<Address, const Greenlet*>& greenlets_;
+  GeventObjects objects_;
+};
 
 }  // namespace coppice::inspect

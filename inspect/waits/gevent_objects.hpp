@@ -17,6 +17,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "inspect/waits/heap.hpp"
 
@@ -68,7 +69,9 @@ class GeventObjects {
     std::unordered_set<Address> greenlets;  ///< whose `switch` its list holds
     std::unordered_set<Address> queued;     ///< what its deques hold
   };
+  std::vector<std::uint64_t> fields(Address object);
   const Held* held(Address object);
+  std::optional<std::uint64_t> shift_of_active(Address watcher);
 
   Heap& heap_;
   std::unordered_map<Address, Held> held_;

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+
+#include "inspect/python/python_objects.hpp"
 
 namespace coppice::inspect {
 namespace {
@@ -55,6 +58,12 @@ bool Heap::read(Address address, std::span<std::byte> into) {
   return found == BlockReader::Found::ready;
 }
 
+bool Heap::advance(FrameWalk& walk) {
+  const bool end = walk.advance(blocks_);
+  if (!end) pending_ = true;
+  return end;
+}
+
 std::vector<std::uint64_t> Heap::words(Address address, std::size_t count) {
   std::vector<std::uint64_t> words(count);
   // In pieces: a block reader hands out at most one block at a time. All are asked for, so that one round of
@@ -99,19 +108,17 @@ std::optional<std::string> Heap::text(Address address) {
 
 std::string_view Heap::name_of_type(Address type) {
   if (const auto known = type_names_.find(type); known != type_names_.end()) return known->second;
-  const bool pending_before = pending_;
-  pending_ = false;
-  const auto pointer = word(type + PythonLayout::type_name);
-  auto name = pointer ? text(*pointer) : std::nullopt;
-  const bool not_yet = pending_;
-  pending_ = pending_ || pending_before;
-  if (not_yet) return {};
+  std::optional<std::string> name;
+  const bool whole = answered([&] {
+    if (const auto pointer = word(type + PythonLayout::type_name)) name = text(*pointer);
+  });
+  if (!whole) return {};
   return type_names_[type] = std::move(name).value_or(std::string());
 }
 
 /// A class of a module in Python has its module in its dict, and only its own name in tp_name.
 std::optional<std::string> Heap::class_name(Address type) {
-  const std::string name(name_of_type(type));
+  std::string name(name_of_type(type));
   if (name.empty() || name.find('.') != std::string::npos) return name;
   const auto flags = word(type + PythonLayout::type_flags);
   const auto dict = word(type + PythonLayout::type_dict);
@@ -126,18 +133,16 @@ std::span<const std::string> Heap::classes(Address object) {
   const auto type = word(object + PythonLayout::object_type);
   if (!type || !plausible(*type)) return {};
   if (const auto known = classes_.find(*type); known != classes_.end()) return known->second;
-  const bool pending_before = pending_;
-  pending_ = false;
   std::vector<std::string> names;
-  if (const auto mro = word(*type + PythonLayout::type_mro); mro && plausible(*mro)) {
+  const bool whole = answered([&] {
+    const auto mro = word(*type + PythonLayout::type_mro);
+    if (!mro || !plausible(*mro)) return;
     for (const Address base : items(*mro)) {
       if (names.size() >= most_bases || !plausible(base)) break;
       if (auto name = class_name(base)) names.push_back(*std::move(name));
     }
-  }
-  const bool not_yet = pending_;
-  pending_ = pending_ || pending_before;
-  if (not_yet) return {};
+  });
+  if (!whole) return {};
   return classes_[*type] = std::move(names);
 }
 
@@ -193,6 +198,18 @@ std::optional<std::string> Heap::ascii(Address string) {
   std::string text(static_cast<std::size_t>(*length), '\0');
   if (!read(string + layout_.ascii_data, std::as_writable_bytes(std::span(text)))) return std::nullopt;
   return text;
+}
+
+std::optional<std::int64_t> Heap::integer(Address object) {
+  if (type_name(object) != "int") return std::nullopt;
+  const auto read = read_python_integer(Fetched(*this), layout_, object);
+  return read.ok() ? read->value : std::nullopt;
+}
+
+std::optional<double> Heap::real(Address object) {
+  if (type_name(object) != "float") return std::nullopt;
+  const auto bits = word(object + PythonLayout::float_value);
+  return bits ? std::optional(std::bit_cast<double>(*bits)) : std::nullopt;
 }
 
 std::optional<Address> Heap::value_of(const Result<PythonDict>& dict, std::string_view name) {

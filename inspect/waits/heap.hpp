@@ -7,10 +7,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "inspect/memory/memory.hpp"
 #include "inspect/python/block_reader.hpp"
+#include "inspect/python/frame_walk.hpp"
 #include "inspect/python/python_dict.hpp"
 #include "inspect/python/python_layout.hpp"
 #include "inspect/target/target.hpp"
@@ -32,8 +34,19 @@ class Heap {
   /// Has something been asked since `begin` that could not be answered yet?
   bool pending() const noexcept { return pending_; }
   void begin() noexcept { pending_ = false; }
-  void set_pending() noexcept { pending_ = true; }
+  /// Runs `ask` and tells whether all that it asked was answered: for answers that are kept.
+  template <class Ask>
+  bool answered(Ask ask) {
+    const bool pending_before = std::exchange(pending_, false);
+    ask();
+    const bool whole = !pending_;
+    pending_ = pending_ || pending_before;
+    return whole;
+  }
   void fetch() { blocks_.fetch(); }
+
+  /// Follows a chain of Python frames; true at its end.
+  bool advance(FrameWalk& walk);
 
   /// May an object be there: aligned, in private writable memory?
   bool plausible(Address object) const;
@@ -64,6 +77,12 @@ class Heap {
     std::string name;
   };
   std::optional<BoundMethod> bound_method(Address object);
+
+  /// An int that 64 bits are enough for; none for others.
+  std::optional<std::int64_t> integer(Address object);
+
+  /// A float; none for others.
+  std::optional<double> real(Address object);
 
   /// A str of ASCII characters; none for others.
   std::optional<std::string> ascii(Address string);

@@ -1,11 +1,15 @@
 // Objects read from memory that may hold anything.
+#include <array>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "inspect/memory/fakes.hpp"
 #include "inspect/target/descriptors.hpp"
+#include "inspect/waits/eventlet.hpp"
 #include "inspect/waits/gevent_objects.hpp"
 #include "tests/support/catch.hpp"
 
@@ -89,6 +93,9 @@ TEST_CASE("what a list, a tuple and a deque hold") {
   const Address left = build.array(first);
   const Address deque = build.object(deque_type, {2, left, right, 63, 0});
   const Address other = build.object(other_type, {3, items});
+  const Address table = build.array({0x888, 1, 0, 0, 0x999, 2, 0, 0});
+  const Address set = build.object(build.type("set"), {2, 2, 3, table});
+  build.words().resize(build.words().size() + 64);  // names are read a piece at a time
 
   FakeMemory memory;
   memory.put(heap_start, std::as_bytes(std::span(build.words())));
@@ -97,6 +104,7 @@ TEST_CASE("what a list, a tuple and a deque hold") {
   CHECK(items_of(list) == std::vector<Address>{0x111, 0x222, 0x333});
   CHECK(items_of(tuple) == std::vector<Address>{0x444, 0x555});
   CHECK(items_of(deque) == std::vector<Address>{0x666, 0x777});
+  CHECK(items_of(set) == std::vector<Address>{0x888, 0x999});
   CHECK(items_of(other).empty());
   CHECK(items_of(0xdead'beef'0000).empty());
   CHECK(settled(heap, [&] { return heap.type_name(list); }) == "list");
@@ -109,8 +117,8 @@ TEST_CASE("memory that holds anything is survived") {
   for (int trial = 0; trial < 300; ++trial) {
     Builder build;
     std::vector<Address> types;
-    for (const char* name :
-         {"list", "tuple", "collections.deque", "dict", "str", "builtin_function_or_method"})
+    for (const char* name : {"list", "tuple", "collections.deque", "dict", "str", "set", "int", "float",
+                             "code", "builtin_function_or_method"})
       types.push_back(build.type(name));
     const std::size_t types_end = build.words().size();
     build.words().resize(2000);
@@ -140,12 +148,57 @@ TEST_CASE("memory that holds anything is survived") {
       (void)settled(heap, [&] { return heap.items(object); });
       (void)settled(heap, [&] { return heap.attribute(object, "name"); });
       (void)settled(heap, [&] { return heap.ascii(object); });
+      (void)settled(heap, [&] { return heap.classes(object).size(); });
+      (void)settled(heap, [&] { return heap.bound_method(object).has_value(); });
+      (void)settled(heap, [&] { return heap.integer(object); });
+      (void)settled(heap, [&] { return heap.real(object); });
       (void)settled(heap, [&] { return objects.notifies(object, other); });
       (void)settled(heap, [&] { return objects.queues(object, other); });
       (void)settled(heap, [&] { return objects.watcher_calls(object, other); });
       (void)settled(heap, [&] { return objects.waits_for(object, other); });
       (void)settled(heap, [&] { return objects.io(object); });
       (void)settled(heap, [&] { return objects.timer_due(object); });
+    }
+  }
+}
+
+TEST_CASE("frames and objects of eventlet that hold anything are survived") {
+  const unsigned seed = 20261124;
+  std::mt19937_64 random(seed);
+  INFO("seed " << seed);
+  for (int trial = 0; trial < 400; ++trial) {
+    const std::uint32_t version = 0x03000000U + (8U + static_cast<std::uint32_t>(trial % 8) << 16U);
+    const auto python = python_layout({version});
+    REQUIRE(python);
+    Builder build;
+    std::vector<Address> types;
+    for (const char* name :
+         {"code", "tuple", "list", "set", "str", "float", "eventlet.hubs.hub.BaseHub", "eventlet.event.Event",
+          "eventlet.hubs.timer.Timer", "eventlet.hubs.hub.FdListener", "eventlet.queue.LightQueue"}) {
+      types.push_back(build.type(name));
+    }
+    const std::size_t types_end = build.words().size();
+    build.words().resize(3000);
+    for (std::size_t i = types_end; i < build.words().size(); ++i) {
+      const std::array<std::uint64_t, 4> choices{types[random() % types.size()], random() % 40,
+                                                 heap_start + random() % 3000 * 8, random()};
+      build.words()[i] = choices[random() % choices.size()];
+    }
+    FakeMemory memory;
+    memory.put(heap_start, std::as_bytes(std::span(build.words())));
+    Heap heap(memory, *python, mapping(24000));
+    const WaitContext context;
+    std::unordered_map<Address, const Greenlet*> all;
+    EventletWaits eventlet(heap, context, all);
+    for (int i = 0; i < 20; ++i) {
+      Greenlet greenlet;
+      greenlet.address = heap_start + random() % 3000 * 8;
+      greenlet.python = PythonPosition{heap_start + random() % 3000 * 8, heap_start + random() % 3000 * 8, 0};
+      WaitSearch search;
+      search.greenlet = &greenlet;
+      search.variables = std::make_unique<PythonVariables>(*python, PythonRequest::of_greenlet(greenlet));
+      (void)settled(heap, [&] { return eventlet.find(search).has_value(); });
+      (void)settled(heap, [&] { return search.variables->function(heap); });
     }
   }
 }

@@ -1,0 +1,50 @@
+// The local variables of a greenlet's innermost Python frames, as references.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <vector>
+
+#include "inspect/greenlets/greenlet.hpp"
+#include "inspect/python/frame_walk.hpp"
+#include "inspect/waits/heap.hpp"
+
+namespace coppice::inspect {
+
+/// One Python frame.
+struct FrameVariables {
+  Address code = 0;
+  std::vector<Address> values;  ///< in the order of their slots, 0 where a variable has none
+};
+
+/// Reads the frames of one stack in the rounds of a Heap. Thread-safety: one thread at a time.
+class PythonVariables {
+ public:
+  /// At most so many frames, and of each so many variables.
+  static constexpr std::size_t most_frames = 4, most_variables = 24;
+
+  /// All references must outlive the object.
+  PythonVariables(const PythonLayout& layout, PythonRequest request);
+  PythonVariables(const PythonVariables&) = delete;
+  PythonVariables& operator=(const PythonVariables&) = delete;
+
+  /// The frames, innermost first: as many as there are, or as can be read. Provisional while Heap::pending().
+  const std::vector<FrameVariables>& frames(Heap& heap);
+
+  /// The qualified name of the innermost function, before CPython 3.11 its name; empty when there is none.
+  /// Provisional while Heap::pending().
+  std::string function(Heap& heap);
+
+ private:
+  bool read(Heap& heap, const RawPythonFrame& frame, FrameVariables& into) const;
+
+  const PythonLayout& layout_;
+  PythonRequest request_;
+  std::size_t left_ = most_frames;
+  FrameWalk walk_;
+  bool walked_ = false;
+  bool done_ = false;
+  std::vector<FrameVariables> frames_;
+};
+
+}  // namespace coppice::inspect

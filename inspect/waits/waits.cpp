@@ -1,0 +1,131 @@
+#include "inspect/waits/waits.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "inspect/python/python_threads.hpp"
+#include "inspect/waits/eventlet.hpp"
+#include "inspect/waits/gevent.hpp"
+#include "inspect/waits/switched.hpp"
+
+namespace coppice::inspect {
+namespace {
+
+constexpr int most_rounds = 64;
+
+/// gevent's objects are of types that its extension modules define.
+bool has_gevent(const Target& target) {
+  return std::ranges::any_of(
+      target.modules(), [](const Module& module) { return module.path.find("gevent") != std::string::npos; });
+}
+
+class Finder {
+ public:
+  Finder(const Target& target, const PythonRuntime& python, std::span<Greenlet* const> greenlets,
+         const WaitContext& context)
+      : layout_(python.layout),
+        threads_(read_python_threads(target, python).threads),
+        heap_(target.memory(), layout_, target.mappings()),
+        gevent_(heap_, context, by_address_),
+        eventlet_(heap_, context, by_address_),
+        switched_(heap_, layout_, by_id_) {
+    const bool gevent = has_gevent(target);
+    for (Greenlet* greenlet : greenlets) {
+      if (greenlet->provider != "cpython") continue;
+      by_address_.emplace(greenlet->address, greenlet);
+      WaitSearch& search = searches_.emplace_back();
+      search.greenlet = greenlet;
+      search.asked = gevent ? 0 : 1;
+    }
+    for (WaitSearch& search : searches_) {
+      search.variables = variables_of(*search.greenlet);
+      by_id_.emplace(search.greenlet->id, &search);
+    }
+  }
+
+  void run() {
+    for (int round = 0; round < most_rounds; ++round) {
+      bool unfinished = false;
+      for (WaitSearch& search : searches_) {
+        if (search.done && search.named) continue;
+        step(search);
+        unfinished = unfinished || !search.done || !search.named;
+      }
+      if (!unfinished) return;
+      heap_.fetch();
+    }
+  }
+
+ private:
+  std::unique_ptr<PythonVariables> variables_of(const Greenlet& greenlet) const {
+    if (greenlet.state == State::suspended) {
+      if (!greenlet.python) return nullptr;
+      return std::make_unique<PythonVariables>(layout_, PythonRequest::of_greenlet(greenlet));
+    }
+    if (greenlet.state != State::running || !greenlet.tid) return nullptr;
+    const auto thread = std::ranges::find_if(
+        threads_, [&](const PythonThread& one) { return one.tid == greenlet.tid && one.frame != 0; });
+    if (thread == threads_.end()) return nullptr;
+    return std::make_unique<PythonVariables>(
+        layout_, PythonRequest::of_thread(*thread, greenlet.slice.start, greenlet.stack));
+  }
+
+  void step(WaitSearch& search) {
+    if (!search.named) {
+      heap_.begin();
+      name(*search.greenlet);
+      search.named = !heap_.pending();
+    }
+    const State state = search.greenlet->state;
+    if (state != State::suspended && state != State::orphaned) search.done = true;
+    if (search.done) return;
+    heap_.begin();
+    for (; search.asked < kinds; ++search.asked) {
+      auto waiting = ask(search);
+      if (heap_.pending()) return;
+      if (!waiting) continue;
+      search.greenlet->waiting = std::move(waiting);
+      break;
+    }
+    search.done = true;
+  }
+
+  static constexpr std::uint8_t kinds = 3;
+  std::optional<Waiting> ask(WaitSearch& search) {
+    switch (search.asked) {
+      case 0:
+        return gevent_.find(search);
+      case 1:
+        return eventlet_.find(search);
+      default:
+        return switched_.find(search);
+    }
+  }
+
+  void name(Greenlet& greenlet) {
+    if (const auto text = heap_.attribute(greenlet.address, "name")) {
+      if (auto given = heap_.ascii(*text)) greenlet.name = std::move(*given);
+    }
+  }
+
+  const PythonLayout& layout_;
+  std::vector<PythonThread> threads_;
+  Heap heap_;
+  std::unordered_map<Address, const Greenlet*> by_address_;
+  std::unordered_map<std::string, const WaitSearch*> by_id_;
+  std::vector<WaitSearch> searches_;
+  GeventWaits gevent_;
+  EventletWaits eventlet_;
+  SwitchedWaits switched_;
+};
+
+}  // namespace
+
+void find_waits(const Target& target, const PythonRuntime& python, std::span<Greenlet* const> greenlets,
+                const WaitContext& context) {
+  Finder(target, python, greenlets, context).run();
+}
+
+}  // namespace coppice::inspect
