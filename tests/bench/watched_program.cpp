@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -87,7 +89,7 @@ std::string find_tool(const std::string& name) {
   std::istringstream folders(std::string(chosen != nullptr ? chosen : TOOLS_FOLDER) + ":" +
                              (path != nullptr ? path : ""));
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string file = folder + "/" + name;
+    const std::string file = fmt::format("{}/{}", folder, name);
     if (access(file.c_str(), X_OK) == 0) return file;
   }
   return {};
