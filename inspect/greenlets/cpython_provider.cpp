@@ -20,6 +20,23 @@ struct Known {
   GreenletFinder finder;
 };
 
+/// Those fields that a switch changes.
+GreenletFields fields_of(const Greenlet& greenlet, Address place) {
+  GreenletFields fields;
+  fields.object = greenlet.address;
+  fields.pimpl = place;
+  fields.start = greenlet.slice.start;
+  // Without a base it is a main greenlet, whose slice ends where the stack does.
+  const bool has_base = !(greenlet.base_code == AddressRange());
+  fields.stop = has_base ? greenlet.slice.stop : UINT64_MAX;
+  fields.copy = greenlet.slice.copy;
+  fields.saved = greenlet.slice.saved;
+  const PythonPosition position = greenlet.python.value_or(PythonPosition());
+  fields.top_frame = position.top_frame;
+  fields.current_frame = position.current_frame;
+  return fields;
+}
+
 class CpythonProvider final : public Provider {
  public:
   CpythonProvider(const Target& target, std::vector<GreenletExtension> extensions,
@@ -56,7 +73,40 @@ class CpythonProvider final : public Provider {
     return reading;
   }
 
+  std::vector<bool> still_there(std::span<Greenlet* const> greenlets) const override {
+    std::vector<bool> same(greenlets.size(), false);
+    for (const Known& known : known_) {
+      if (known.layout) find_same(known, *known.layout, greenlets, same);
+    }
+    return same;
+  }
+
  private:
+  /// Marks those that are greenlets of this extension and have not been switched.
+  void find_same(const Known& known, const GreenletLayout& layout, std::span<Greenlet* const> greenlets,
+                 std::vector<bool>& same) const {
+    const CpythonGreenlets what{known.extension, layout, known.resume,
+                                known.python ? &*known.python : nullptr};
+    GreenletTypes types(target_.memory(), layout, known.extension.type);
+    const ReadOptions options;
+    const std::vector<PythonThread> none;
+    GreenletCopier copier(target_, what, options, limits_, types, none);
+    RangeReader places(target_.memory());
+    for (const Greenlet* greenlet : greenlets) places.add(greenlet->address + layout.pimpl, sizeof(Address));
+    places.read();
+    std::vector<CopiedGreenlet> copied;
+    copied.reserve(greenlets.size());
+    for (std::size_t i = 0; i < greenlets.size(); ++i) {
+      const Address place = layout.flat() ? greenlets[i]->address : places.word(i).value_or(0);
+      copied.push_back({fields_of(*greenlets[i], place), std::move(*greenlets[i]), false});
+    }
+    copier.verify(copied);
+    for (std::size_t i = 0; i < greenlets.size(); ++i) {
+      *greenlets[i] = std::move(copied[i].greenlet);
+      same[i] = same[i] || !copied[i].torn;
+    }
+  }
+
   /// The CPython whose module holds the type of all types belongs to the extension. It may not have started
   /// when the target was opened, so it is looked for until it is there.
   void find_python_of_each(ProviderReading& reading) {

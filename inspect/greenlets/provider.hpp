@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,14 @@ class Provider {
   /// suffered; fails as a whole only when not even the tables could be read (`gone`, `corrupt`,
   /// `unsupported`).
   virtual Result<ProviderReading> read(const ReadOptions& options) = 0;
+
+  /// Whether each of these, that read() has given and that sleep, is where it was then: its fields, its stack
+  /// and its Python frames are the same. They must have their stacks still, and are as before afterwards. For
+  /// who reads more of them later from a target that runs. This default is for those whose greenlets say all
+  /// by themselves.
+  virtual std::vector<bool> still_there(std::span<Greenlet* const> greenlets) const {
+    return std::vector<bool>(greenlets.size(), true);
+  }
 };
 
 /// The providers that recognise something in the target, possibly none. The target must outlive them.

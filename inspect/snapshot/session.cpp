@@ -13,6 +13,7 @@
 #include "inspect/snapshot/merge.hpp"
 #include "inspect/snapshot/python_stacks.hpp"
 #include "inspect/snapshot/selection.hpp"
+#include "inspect/snapshot/watch.hpp"
 #include "inspect/symbols/symbolizer.hpp"
 #include "inspect/target/descriptors.hpp"
 #include "inspect/unwind/unwinder.hpp"
@@ -111,7 +112,7 @@ struct Session::Impl {
   Result<std::vector<ProviderReading>> read_chosen(const SnapshotOptions& options,
                                                    std::unordered_set<Address>& chosen);
   void find_waits(Snapshot& snapshot) const;
-  void walk(Snapshot& snapshot, const SnapshotOptions& options);
+  void walk(Snapshot& snapshot, const SnapshotOptions& options, const Watch& watch);
   void describe_target(Snapshot& snapshot) const;
 };
 
@@ -203,7 +204,7 @@ void Session::Impl::find_waits(Snapshot& snapshot) const {
   inspect::find_waits(*target, *runtime, greenlets, context);
 }
 
-void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
+void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options, const Watch& watch) {
   std::vector<WalkRequest> requests;
   std::vector<SnapshotGreenlet*> walked;
   for (SnapshotGreenlet& entry : snapshot.greenlets) {
@@ -220,7 +221,10 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options) {
   greenlets.reserve(walked.size());
   for (const SnapshotGreenlet* entry : walked) greenlets.push_back(&entry->greenlet);
   std::vector<PythonStacks::Found> python_stacks = python.name(*target, greenlets);
-  if (options.locals) read_locals(target->memory(), python_stacks);
+  if (options.locals) {
+    read_locals(target->memory(), python_stacks);
+    watch.forget_locals(walked, python_stacks);
+  }
   if (options.progress) options.progress("unwinding", 0, requests.size());
   const auto unwinding = Clock::now();
   std::vector<Walk> walks = unwinder.walk(*target, requests);
@@ -297,6 +301,7 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   std::ranges::copy(impl_->python.warnings(), std::back_inserter(snapshot.warnings));
   for (const auto& provider : impl_->providers) snapshot.providers.emplace_back(provider->name());
 
+  const Watch watch(*impl_->target, impl_->providers);
   if (options.progress) options.progress("reading greenlets", 0, 0);
   std::unordered_set<Address> chosen;
   ReadOptions all;
@@ -333,7 +338,8 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   parts->clear();
   snapshot.stats.read_ns = ns_since(reading);
   impl_->find_waits(snapshot);
-  if (options.frames) impl_->walk(snapshot, options);
+  watch.forget_waits(snapshot.greenlets);
+  if (options.frames) impl_->walk(snapshot, options, watch);
   for (SnapshotGreenlet& entry : snapshot.greenlets) entry.greenlet.stack = {};
 
   if (auto alive = impl_->target->refresh(); !alive.ok() && alive.error().code == ErrorCode::gone) {

@@ -385,3 +385,27 @@ TEST_CASE("what a process did while it was read is caught up with when it stands
     CHECK(reading->torn == 1);  // 2; what runs is never kept
   }
 }
+
+TEST_CASE("whether a greenlet has been switched since it was read can be asked") {
+  FakeCpython fake({&known_layouts[2], 11, false}, one_of_each_kind());
+  fake.run(0, 1);
+  const auto provider = find_cpython(fake.target);
+  auto reading = provider->read({});
+  REQUIRE(reading.ok());
+  std::vector<Greenlet*> asleep;
+  for (Greenlet& greenlet : reading->greenlets) {
+    if (greenlet.state == State::suspended && !greenlet.error) asleep.push_back(&greenlet);
+  }
+  REQUIRE(asleep.size() > 2);
+  const std::vector<std::byte> stack = asleep[1]->stack;
+  CHECK(provider->still_there(asleep) == std::vector<bool>(asleep.size(), true));
+  CHECK(asleep[1]->stack == stack);
+  // One begins elsewhere, another has other bytes.
+  std::vector<bool> expected(asleep.size(), true);
+  expected[0] = expected[1] = false;
+  for (std::size_t i = 0; i < reading->greenlets.size(); ++i) {
+    if (&reading->greenlets[i] == asleep[0]) fake.put(fake.pimpl(i) + known_layouts[2].start, 8);
+  }
+  fake.put(asleep[1]->slice.copy, 0x0123456789abcdef);
+  CHECK(provider->still_there(asleep) == expected);
+}
