@@ -95,7 +95,16 @@ def thread_text(greenlet):
 
 def _waiting(greenlet):
     waiting = greenlet["waiting"]
-    return "%s %s" % (waiting["kind"], waiting["value"]) if waiting else ""
+    if not waiting:
+        return ""
+    return waiting["detail"] or "%s %s" % (waiting["kind"], waiting["value"])
+
+
+def _name(greenlet):
+    """Of a greenlet of CPython without a name the class, without the module: "Hub"."""
+    if greenlet["name"] or greenlet["provider"] != "cpython":
+        return greenlet["name"] or ""
+    return (greenlet["type"] or "").rpartition(".")[2]
 
 
 class InfoGreenlets(gdb.Command):
@@ -132,7 +141,7 @@ Example:
         rows = [("Id", "Name", "State", "Thread", "Waiting for", "Frame")]
         for g in greenlets:
             state = g["state"] + (" (main)" if g["main"] else "")
-            rows.append((g["id"], g["name"] or "", state, thread_text(g), _waiting(g), _where(g)))
+            rows.append((g["id"], _name(g), state, thread_text(g), _waiting(g), _where(g)))
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         for row in rows:
             mark = "* " if row[0] == current else "  "

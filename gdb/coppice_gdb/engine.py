@@ -12,6 +12,8 @@ import re
 
 import gdb
 
+from . import memory_map
+
 ABI_VERSION = 1
 FRAMES, SYMBOLS = 1, 2
 
@@ -43,12 +45,18 @@ class _Auxv(ctypes.Structure):
     _fields_ = [("type", ctypes.c_uint64), ("value", ctypes.c_uint64)]
 
 
+class _Mapping(ctypes.Structure):
+    _fields_ = [("start", ctypes.c_uint64), ("end", ctypes.c_uint64), ("file_offset", ctypes.c_uint64),
+                ("access", ctypes.c_uint64), ("path", ctypes.c_char_p)]
+
+
 class _Picture(ctypes.Structure):
     _fields_ = [("size", ctypes.c_uint64), ("pid", ctypes.c_int32), ("is_core", ctypes.c_int32),
                 ("executable", ctypes.c_char_p), ("command_line", ctypes.c_char_p),
                 ("core", ctypes.c_char_p), ("sysroot", ctypes.c_char_p),
                 ("threads", ctypes.POINTER(_Thread)), ("thread_count", ctypes.c_uint64),
-                ("auxv", ctypes.POINTER(_Auxv)), ("auxv_count", ctypes.c_uint64)]
+                ("auxv", ctypes.POINTER(_Auxv)), ("auxv_count", ctypes.c_uint64),
+                ("mappings", ctypes.POINTER(_Mapping)), ("mapping_count", ctypes.c_uint64)]
 
 
 class _Stack(ctypes.Structure):
@@ -56,16 +64,18 @@ class _Stack(ctypes.Structure):
                 ("copy", ctypes.c_uint64), ("saved", ctypes.c_uint64),
                 ("bytes", ctypes.c_void_p), ("byte_count", ctypes.c_uint64),
                 ("known", ctypes.c_uint32), ("orphaned", ctypes.c_uint32),
-                ("registers", ctypes.c_uint64 * len(REGISTERS))]
+                ("registers", ctypes.c_uint64 * len(REGISTERS)), ("outermost_sp", ctypes.c_uint64)]
 
 
 class Stack:
-    """The stack of a greenlet that does not run: where it continues, and its saved bytes."""
+    """The stack of a greenlet that does not run: where it continues, and its saved bytes. `outermost_sp`: of its last
+    frame, or 0."""
 
     def __init__(self, raw):
         self.start, self.stop, self.copy, self.saved = raw.start, raw.stop, raw.copy, raw.saved
         self.bytes = ctypes.string_at(raw.bytes, raw.byte_count) if raw.byte_count else b""
         self.orphaned = bool(raw.orphaned)
+        self.outermost_sp = raw.outermost_sp
         self.registers = {name: raw.registers[n] for n, name in enumerate(REGISTERS) if raw.known >> n & 1}
 
 
@@ -275,6 +285,9 @@ class Engine:
         auxv = (_Auxv * len(pairs))(*pairs)
         picture.threads, picture.thread_count = threads, len(threads)
         picture.auxv, picture.auxv_count = auxv, len(auxv)
+        mappings = memory_map.read(picture.is_core)
+        raw_map = (_Mapping * len(mappings))(*[(m.start, m.end, m.offset, m.access, _encoded(m.path)) for m in mappings])
+        picture.mappings, picture.mapping_count = raw_map, len(mappings)
         with self._lending():
             failed = self._library.cpi_stopped(self._session, ctypes.byref(picture))
         if failed:

@@ -132,7 +132,7 @@ class Selection:
             with self._quiet_events():
                 self._overlay.load(self._stacks_from(greenlet, stack))
         live = None if engine_module.is_core() else self._read_live(stack)
-        bridge = self._bridge(stack)
+        bridge = self._bridge(greenlet, stack)
         self.selected = Selected(greenlet, stack, host, bridge, live)
         self._overlay.show(identifier, stack.start)
         quietly("set may-call-functions off")
@@ -160,12 +160,14 @@ class Selection:
             with contextlib.suppress(gdb.GdbError):  # a bad one is told when it is asked for
                 yield other["id"], self.engine().stack(other["id"]).bytes
 
-    def _bridge(self, stack):
+    def _bridge(self, greenlet, stack):
         frame = gdb.newest_frame()
         while frame.type() == gdb.INLINE_FRAME and frame.older() is not None:
             frame = frame.older()
         pc, sp = (int(frame.read_register(r)) & Bridge.MASK for r in ("rip", "rsp"))
-        return Bridge(frame.level(), pc, sp, stack.registers)
+        # The entry function of our runtime ends every backtrace by itself.
+        outermost_sp = stack.outermost_sp if greenlet["provider"] == "cpython" else 0
+        return Bridge(frame.level(), pc, sp, stack.registers, outermost_sp)
 
     def deselect(self):
         """Back to the thread itself. Safe at any time, also while the program runs."""

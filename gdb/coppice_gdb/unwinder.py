@@ -23,6 +23,9 @@ class _FrameId:
 class SelectedUnwinder(gdb.unwinder.Unwinder):
     """Makes the selected greenlet the caller of the thread's newest frame. `bridge` is a Bridge, or None.
 
+    Ends the backtrace with the greenlet's outermost frame, too: on CPython nothing there tells GDB to stop, and what
+    lies beyond belongs to whatever the thread does now.
+
     Nothing here may call gdb.execute: GDB is in the middle of building frames.
     """
 
@@ -32,8 +35,10 @@ class SelectedUnwinder(gdb.unwinder.Unwinder):
 
     def __call__(self, pending):
         bridge = self.bridge
-        if bridge is None or pending.level() > bridge.level:
+        if bridge is None:
             return None
+        if pending.level() > bridge.level:
+            return self._end(pending, bridge)
         if int(pending.read_register("rsp")) & bridge.MASK != bridge.sp:
             return None
         if int(pending.read_register("rip")) & bridge.MASK != bridge.pc:
@@ -47,14 +52,26 @@ class SelectedUnwinder(gdb.unwinder.Unwinder):
                 info.add_saved_register(name, value)
         return info
 
+    @staticmethod
+    def _end(pending, bridge):
+        """For the outermost frame a caller at 0, which GDB takes for the end."""
+        sp = int(pending.read_register("rsp")) & bridge.MASK
+        if not bridge.outermost_sp or sp < bridge.outermost_sp:
+            return None
+        info = pending.create_unwind_info(_FrameId(gdb.Value(sp), pending.read_register("rip")))
+        info.add_saved_register("rip", gdb.Value(0))
+        info.add_saved_register("rsp", gdb.Value(sp))
+        return info
+
 
 class Bridge:
-    """From a thread's newest frame, by its level, pc and sp, to where a greenlet continues."""
+    """From a thread's newest frame, by its level, pc and sp, to where a greenlet continues. `outermost_sp`: where it
+    ends, unless its own code tells GDB so (0)."""
 
     MASK = (1 << 64) - 1
 
-    def __init__(self, level, pc, sp, registers):
-        self.level, self.pc, self.sp = level, pc, sp
+    def __init__(self, level, pc, sp, registers, outermost_sp):
+        self.level, self.pc, self.sp, self.outermost_sp = level, pc, sp, outermost_sp
         self.registers = {name: gdb.Value(value) for name, value in registers.items()}
         # Lower than any stack address, so that GDB takes every frame of the greenlet for an outer one; and no
         # frame's real id, since the greenlet may have a frame with that very id.
@@ -88,7 +105,8 @@ class _GreenletFrame(FrameDecorator):
 
 
 class HideThreadFrame:
-    """Frame filter: leaves out the frames down to the claimed one. Enabled only while a greenlet is selected."""
+    """Frame filter: leaves out the frames down to the claimed one, and the caller of the outermost. Enabled only while
+    a greenlet is selected."""
 
     name = "coppice-greenlet"
     priority = 10_000  # before others, which then see only the greenlet
@@ -100,5 +118,7 @@ class HideThreadFrame:
     def filter(self, frames):
         bridge = self._unwinder.bridge
         for frame in frames:
+            if bridge is not None and bridge.outermost_sp and frame.inferior_frame().pc() == 0:
+                return  # what GDB makes of the end
             if bridge is None or frame.inferior_frame().level() > bridge.level:
                 yield _GreenletFrame(frame)

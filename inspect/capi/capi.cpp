@@ -1,5 +1,7 @@
 // The C ABI on top of Session: every exception ends here, every failure becomes a sentence.
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -106,7 +108,8 @@ const char* cpi_snapshot(cpi_session* session, std::uint32_t what, const char* c
 
 std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) {
   return guarded(-1, [&] {
-    if (session == nullptr || id == nullptr || out == nullptr || out->size < sizeof *out) {
+    constexpr std::uint64_t least = offsetof(cpi_stack, outermost_sp);
+    if (session == nullptr || id == nullptr || out == nullptr || out->size < least) {
       return fail(-1, "no session, no id, or no place for the answer");
     }
     if (!session->stacks) {
@@ -136,20 +139,22 @@ std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) 
     const Slice saved{slice.start, slice.start + slice.saved, slice.copy, slice.saved};
     const auto bytes = SliceMemory::fetch(saved, session->target->memory());
     session->bytes.assign(bytes.stack().begin(), bytes.stack().end());
-    out->start = slice.start;
-    out->stop = slice.stop;
-    out->copy = slice.copy;
-    out->saved = slice.saved;
-    out->bytes = reinterpret_cast<const std::uint8_t*>(session->bytes.data());
-    out->byte_count = session->bytes.size();
-    out->orphaned = greenlet.state == State::orphaned ? 1 : 0;
-    out->known = 0;
+    cpi_stack stack{};
+    stack.size = out->size;
+    stack.start = slice.start;
+    stack.stop = slice.stop;
+    stack.copy = slice.copy;
+    stack.saved = slice.saved;
+    stack.bytes = reinterpret_cast<const std::uint8_t*>(session->bytes.data());
+    stack.byte_count = session->bytes.size();
+    stack.orphaned = greenlet.state == State::orphaned ? 1 : 0;
     for (unsigned n = 0; n < CPI_REGISTERS; ++n) {
-      out->registers[n] = 0;
       if (!greenlet.registers.known(n)) continue;
-      out->known |= 1U << n;
-      out->registers[n] = greenlet.registers.get(n);
+      stack.known |= 1U << n;
+      stack.registers[n] = greenlet.registers.get(n);
     }
+    stack.outermost_sp = found->outermost_sp;
+    std::memcpy(out, &stack, std::min<std::uint64_t>(out->size, sizeof stack));
     return 0;
   });
 }

@@ -64,6 +64,20 @@ struct cpi_auxv {
   uint64_t value;
 };
 
+/* Bits of cpi_mapping's `access`. */
+#define CPI_READABLE 1u
+#define CPI_WRITABLE 2u
+#define CPI_EXECUTABLE 4u
+
+/* One line of the target's memory map. */
+struct cpi_mapping {
+  uint64_t start;
+  uint64_t end; /* just beyond it */
+  uint64_t file_offset;
+  uint64_t access;  /* CPI_* bits */
+  const char* path; /* of the mapped file, or "[stack]" and the like; NULL for anonymous memory */
+};
+
 /* The target at one stop. Everything is copied. */
 struct cpi_picture {
   uint64_t size; /* sizeof(struct cpi_picture) */
@@ -77,6 +91,9 @@ struct cpi_picture {
   uint64_t thread_count;
   const struct cpi_auxv* auxv;
   uint64_t auxv_count;
+  /* Without a memory map CPython's greenlets cannot be looked for. */
+  const struct cpi_mapping* mappings;
+  uint64_t mapping_count;
 };
 
 /* Bits of cpi_snapshot's `what`. */
@@ -95,6 +112,8 @@ struct cpi_stack {
   uint32_t known;       /* bit n: registers[n] is part of the resume context (pc and sp always are) */
   uint32_t orphaned;    /* 1: its thread has exited */
   uint64_t registers[CPI_REGISTERS];
+  uint64_t outermost_sp; /* sp of its outermost frame; 0 when the walk did not get there. What would lie
+                          * beyond is whatever the thread has on its stack now. */
 };
 
 CPI_API uint32_t cpi_abi_version(void);

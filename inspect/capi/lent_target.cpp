@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t most_threads = 1'000'000;
 constexpr std::uint64_t most_auxv = 1'000;
+constexpr std::uint64_t most_mappings = 10'000'000;
 
 static_assert(CPI_REGISTERS == x86_64::register_count);
 
@@ -34,12 +36,44 @@ ThreadRegisters registers_of(const cpi_thread& thread) {
   return result;
 }
 
+Mapping mapping_of(const cpi_mapping& given) {
+  Mapping mapping;
+  mapping.start = given.start;
+  mapping.end = given.end;
+  mapping.readable = (given.access & CPI_READABLE) != 0;
+  mapping.writable = (given.access & CPI_WRITABLE) != 0;
+  mapping.executable = (given.access & CPI_EXECUTABLE) != 0;
+  mapping.file_offset = given.file_offset;
+  mapping.path = text_or_empty(given.path);
+  return mapping;
+}
+
+/// In order, and none within another: what readers rely on.
+std::vector<Mapping> mappings_of(std::span<const cpi_mapping> given) {
+  std::vector<Mapping> mappings(given.size());
+  std::ranges::transform(given, mappings.begin(), mapping_of);
+  std::erase_if(mappings, [](const Mapping& mapping) { return mapping.start >= mapping.end; });
+  std::ranges::sort(mappings, {}, &Mapping::start);
+  const auto overlap = [](const Mapping& one, const Mapping& next) { return next.start < one.end; };
+  mappings.erase(std::unique(mappings.begin(), mappings.end(), overlap), mappings.end());
+  return mappings;
+}
+
+bool makes_sense(const cpi_picture& picture) {
+  return picture.thread_count <= most_threads && picture.auxv_count <= most_auxv &&
+         picture.mapping_count <= most_mappings &&
+         (picture.thread_count == 0 || picture.threads != nullptr) &&
+         (picture.auxv_count == 0 || picture.auxv != nullptr) &&
+         (picture.mapping_count == 0 || picture.mappings != nullptr);
+}
+
 }  // namespace
 
-Result<void> LentTarget::set(const cpi_picture& picture) {
-  if (picture.size < sizeof picture || picture.thread_count > most_threads ||
-      picture.auxv_count > most_auxv || (picture.thread_count != 0 && picture.threads == nullptr) ||
-      (picture.auxv_count != 0 && picture.auxv == nullptr)) {
+Result<void> LentTarget::set(const cpi_picture& lent) {
+  cpi_picture picture{};  // of a lender who knows fewer fields the others are zero
+  const bool whole = lent.size >= offsetof(cpi_picture, mappings);
+  if (whole) std::memcpy(&picture, &lent, std::min<std::uint64_t>(lent.size, sizeof picture));
+  if (!whole || !makes_sense(picture)) {
     return Error{ErrorCode::bad_argument, 0, "the debugger's picture of the target makes no sense"};
   }
   pid_ = picture.pid;
@@ -60,6 +94,7 @@ Result<void> LentTarget::set(const cpi_picture& picture) {
     threads_.push_back({thread->tid, std::nullopt, name, thread->known == 0});
     registers_.push_back(registers_of(*thread));
   }
+  mappings_ = mappings_of({picture.mappings, picture.mapping_count});
   memory_.forget();
   find_modules_again({picture.auxv, picture.auxv_count});
   return {};

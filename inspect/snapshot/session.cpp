@@ -238,6 +238,9 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options, con
   for (std::size_t i = 0; i < walks.size(); ++i) {
     walked[i]->frames = std::move(frames[i]);
     walked[i]->end = walks[i].end;
+    if (walks[i].end == End::base && !walked[i]->frames.empty()) {
+      walked[i]->outermost_sp = walked[i]->frames.back().sp;
+    }
     walked[i]->error = walks[i].error;
     snapshot.stats.frames += python_stacks[i].stack.frames.size();
     if (python_stacks[i].evaluator != nullptr) {

@@ -58,6 +58,7 @@ struct SnapshotGreenlet {
   std::vector<Frame> python_frames;
   std::string unmerged;
   std::optional<Error> python_error;  ///< why Python frames are missing; none when all are there
+  Address outermost_sp = 0;  ///< of the outermost native frame; 0: the base was not reached (not in JSON)
   bool chosen =
       true;  ///< its stack was asked for: by SnapshotOptions::ids, or because all were (not in JSON)
 };

@@ -15,6 +15,7 @@
 #include "inspect/capi/coppice_inspect.h"
 #include "inspect/capi/lent_memory.hpp"
 #include "inspect/capi/lent_modules.hpp"
+#include "inspect/capi/lent_target.hpp"
 #include "inspect/memory/fakes.hpp"
 #include "tests/support/catch.hpp"
 
@@ -263,6 +264,61 @@ TEST_CASE("the C ABI shows this process's greenlets and hands out their saved by
   cpi_close(session);
   sleeper.switch_to();
   CHECK(sleeper.finished());
+}
+
+TEST_CASE("structs of a lender who knows fewer fields are taken as they are") {
+  Lender lender;
+  const cpi_lender lent = lender.lent();
+  cpi_session* session = cpi_open(&lent);
+  const auto auxv = own_auxv();
+  cpi_picture picture = own_picture(auxv);
+  picture.mapping_count = 1;  // beyond the size it names: not looked at
+  picture.size = offsetof(cpi_picture, mappings);
+  CHECK(cpi_stopped(session, &picture) == 0);
+  picture.size = offsetof(cpi_picture, mappings) - 1;
+  CHECK(cpi_stopped(session, &picture) == -1);
+
+  auto sleeper = coppice::spawn([] { coppice::current().parent().switch_to(); });
+  sleeper.switch_to();
+  picture = own_picture(auxv);
+  REQUIRE(cpi_stopped(session, &picture) == 0);
+  cpi_stack stack{};
+  stack.size = offsetof(cpi_stack, outermost_sp);
+  stack.outermost_sp = 4711;
+  const std::string id = std::to_string(sleeper.id());
+  REQUIRE(cpi_stack_of(session, id.c_str(), &stack) == 0);
+  CHECK(stack.saved > 0);
+  CHECK(stack.outermost_sp == 4711);
+  stack.size = sizeof stack;
+  REQUIRE(cpi_stack_of(session, id.c_str(), &stack) == 0);
+  CHECK(stack.outermost_sp > stack.start);
+  CHECK(stack.outermost_sp < stack.stop);
+  cpi_close(session);
+  sleeper.switch_to();
+}
+
+TEST_CASE("a memory map is put in order, and what overlaps or is empty left out") {
+  Lender lender;
+  LentTarget target(lender.lent());
+  const cpi_mapping map[] = {{0x5000, 0x6000, 0, CPI_READABLE | CPI_WRITABLE, nullptr},
+                             {0x1000, 0x3000, 0x200, CPI_READABLE | CPI_EXECUTABLE, "/bin/true"},
+                             {0x2000, 0x4000, 0, CPI_READABLE, nullptr},
+                             {0x7000, 0x7000, 0, CPI_READABLE, nullptr},
+                             {0x9000, 0x8000, 0, CPI_READABLE, nullptr}};
+  const auto auxv = own_auxv();
+  cpi_picture picture = own_picture(auxv);
+  picture.mappings = map;
+  picture.mapping_count = std::size(map);
+  REQUIRE(target.set(picture).ok());
+  REQUIRE(target.mappings().size() == 2);
+  CHECK(target.mappings()[0].path == "/bin/true");
+  CHECK(target.mappings()[0].file_offset == 0x200);
+  CHECK(target.mappings()[0].executable);
+  CHECK_FALSE(target.mappings()[0].writable);
+  CHECK(target.mappings()[1].start == 0x5000);
+  CHECK(target.mappings()[1].writable);
+  picture.mappings = nullptr;
+  CHECK_FALSE(target.set(picture).ok());
 }
 
 TEST_CASE("misuse of the C ABI is an error, not a crash") {

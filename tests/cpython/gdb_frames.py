@@ -1,0 +1,45 @@
+"""Inside GDB: writes what the commands show of a CPython's greenlets to FRAMES_TO (a file), as JSON.
+
+Two documents: "shown", the snapshot behind `info greenlets`; "walked", the same with the frames that GDB itself finds
+after `greenlet ID` in place of the library's.
+"""
+import json
+import os
+
+import gdb
+
+import coppice_gdb
+
+FRAMES_AND_SYMBOLS = 3
+MASK = (1 << 64) - 1
+
+
+def frames_of_selected():
+    """What GDB has of the selected greenlet, and whether it came to an end by itself."""
+    frames, frame = [], gdb.newest_frame()
+    bridge = coppice_gdb._selection.selected.bridge.level
+    while frame is not None:
+        if frame.pc() == 0:
+            return frames, "base"
+        if frame.level() > bridge:
+            frames.append({"kind": "native", "inlined": frame.type() == gdb.INLINE_FRAME, "pc": hex(frame.pc()),
+                           "sp": hex(int(frame.read_register("rsp")) & MASK), "module": gdb.solib_name(frame.pc()),
+                           "function": frame.name()})
+        frame = frame.older()
+    return frames, "truncated"
+
+
+gdb.execute("set pagination off")
+for what in ("main", "entry"):
+    gdb.execute("set backtrace past-%s on" % what)
+shown = coppice_gdb._selection.engine().snapshot(FRAMES_AND_SYMBOLS)
+walked = []
+for greenlet in shown["greenlets"]:
+    if greenlet["state"] in ("suspended", "orphaned"):
+        gdb.execute("greenlet " + greenlet["id"], to_string=True)
+        frames, end = frames_of_selected()
+        walked.append({**greenlet, "frames": frames, "end": end})
+with open(os.environ["FRAMES_TO"], "w", encoding="utf-8") as file:
+    json.dump({"shown": shown, "walked": {**shown, "greenlets": walked}}, file)
+gdb.execute("python coppice_gdb._selection.deselect()")
+print("frames written")
