@@ -149,6 +149,29 @@ void write_counters(JsonWriter& json, const Greenlet& greenlet) {
   json.number_field("last_switch_unix_ns", greenlet.last_switch_unix_ns);
 }
 
+/// What only gevent knows; null for other greenlets, and where nobody asked.
+void write_origin(JsonWriter& json, const std::optional<Origin>& origin) {
+  json.text_field("function", origin ? origin->function : std::string());
+  json.key("arguments");  // may be none, and then known nevertheless
+  if (origin) {
+    json.string(origin->arguments);
+  } else {
+    json.null();
+  }
+  json.number_field("minimal_ident", origin ? origin->minimal_ident : std::nullopt);
+  json.key("spawn_stack");
+  if (!origin) return json.null();
+  json.open_array();
+  for (const Frame& frame : origin->stack) {
+    json.open_object();
+    json.text_field("function", frame.function);
+    json.text_field("file", frame.file);
+    json.number_field("line", frame.line ? std::optional(frame.line) : std::nullopt);
+    json.close_object();
+  }
+  json.close_array();
+}
+
 void write_greenlet(JsonWriter& json, const SnapshotGreenlet& entry, bool frames) {
   const Greenlet& greenlet = entry.greenlet;
   json.open_object();
@@ -178,6 +201,7 @@ void write_greenlet(JsonWriter& json, const SnapshotGreenlet& entry, bool frames
   write_end(json, entry.end);
   write_error(json, "error", entry.error);
   write_counters(json, greenlet);
+  write_origin(json, entry.origin);
   json.close_object();
 }
 

@@ -38,6 +38,25 @@ std::string slice_text(const Greenlet& greenlet) {
                      slice.unsaved());
 }
 
+/// What a greenlet runs, and where it was spawned.
+std::string origin_text(const SnapshotGreenlet& entry, const TextStyle& style) {
+  if (!entry.origin) return {};
+  const Origin& origin = *entry.origin;
+  std::string text;
+  if (!origin.function.empty()) {
+    text += "    runs " + paint(style.color, yellow, printable(origin.function)) + "(" +
+            printable(origin.arguments) + ")\n";
+  }
+  text += "    spawned";
+  if (entry.greenlet.spawner) text += " by greenlet " + *entry.greenlet.spawner;
+  if (!origin.stack.empty()) {
+    const Frame& place = origin.stack.front();
+    text += fmt::format(" at {}:{}", paint(style.color, green, printable(place.file)), place.line);
+    text += " in " + paint(style.color, yellow, printable(place.function));
+  }
+  return text + "\n";
+}
+
 /// The local variables of a frame, one a line.
 std::string locals_text(const PythonLocals& locals, const TextStyle& style) {
   std::string text;
@@ -167,7 +186,7 @@ bool write_backtraces(const Snapshot& snapshot, const TextStyle& style, const Si
   for (const SnapshotGreenlet& greenlet : snapshot.greenlets) {
     const std::string separator = first ? "" : "\n";
     first = false;
-    if (!sink(separator + header_line(greenlet, style) + "\n")) return false;
+    if (!sink(separator + header_line(greenlet, style) + "\n" + origin_text(greenlet, style))) return false;
     if (!write_stack(greenlet, style, sink)) return false;
   }
   return true;

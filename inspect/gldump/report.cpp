@@ -34,6 +34,7 @@ Result<Snapshot> take(Result<std::unique_ptr<Target>> target, const Options& opt
   wanted.ids = options.ids;
   wanted.choice = options.frames;
   wanted.locals = options.locals;
+  wanted.origins = options.command == Command::backtraces;
   wanted.progress = [&progress](const char* what, std::uint64_t so_far, std::uint64_t total) {
     progress.show(what, so_far, total);
   };

@@ -11,6 +11,7 @@
 #include "inspect/snapshot/frames.hpp"
 #include "inspect/snapshot/locals.hpp"
 #include "inspect/snapshot/merge.hpp"
+#include "inspect/snapshot/origins.hpp"
 #include "inspect/snapshot/python_stacks.hpp"
 #include "inspect/snapshot/selection.hpp"
 #include "inspect/snapshot/watch.hpp"
@@ -112,6 +113,7 @@ struct Session::Impl {
   Result<std::vector<ProviderReading>> read_chosen(const SnapshotOptions& options,
                                                    std::unordered_set<Address>& chosen);
   void find_waits(Snapshot& snapshot) const;
+  void find_origins(Snapshot& snapshot) const;
   void walk(Snapshot& snapshot, const SnapshotOptions& options, const Watch& watch);
   void describe_target(Snapshot& snapshot) const;
 };
@@ -202,6 +204,11 @@ void Session::Impl::find_waits(Snapshot& snapshot) const {
   greenlets.reserve(snapshot.greenlets.size());
   for (SnapshotGreenlet& entry : snapshot.greenlets) greenlets.push_back(&entry.greenlet);
   inspect::find_waits(*target, *runtime, greenlets, context);
+}
+
+void Session::Impl::find_origins(Snapshot& snapshot) const {
+  const PythonRuntime* runtime = python.only_runtime();
+  if (runtime != nullptr) read_origins(target->memory(), *runtime, snapshot.greenlets);
 }
 
 void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options, const Watch& watch) {
@@ -342,6 +349,7 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   snapshot.stats.read_ns = ns_since(reading);
   impl_->find_waits(snapshot);
   watch.forget_waits(snapshot.greenlets);
+  if (options.origins) impl_->find_origins(snapshot);
   if (options.frames) impl_->walk(snapshot, options, watch);
   for (SnapshotGreenlet& entry : snapshot.greenlets) entry.greenlet.stack = {};
 

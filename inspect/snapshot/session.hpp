@@ -16,7 +16,8 @@ struct SnapshotOptions {
   bool frames = true;                        ///< false: like `gldump list`
   bool symbols = true;                       ///< false: pcs, modules and offsets only
   FrameChoice choice = FrameChoice::merged;  ///< of greenlets that have Python frames
-  bool locals = false;  ///< the local variables of every Python frame, read after everything else of a stack
+  bool locals = false;   ///< the local variables of every Python frame, read after everything else of a stack
+  bool origins = false;  ///< of gevent's greenlets: what they run, and who spawned them
   Stopping stopping = Stopping::allowed;
   /// Walk only these (ids, hex addresses or unique names); empty: all. The others are in the snapshot too,
   /// unwalked.

@@ -47,6 +47,16 @@ enum class FrameChoice : std::uint8_t {
   python,  ///< Python frames alone
 };
 
+/// What gevent remembers of how a greenlet came to be.
+struct Origin {
+  /// Qualified name of what it runs, before CPython 3.11 its name; "<functools.partial>", the type, of what
+  /// is no function; empty: not known.
+  std::string function;
+  std::string arguments;                       ///< as in a call: "1, b='x'", values as short texts
+  std::optional<std::uint64_t> minimal_ident;  ///< gevent's small number for it, if it ever had to give one
+  std::vector<Frame> stack;  ///< Python frames of who spawned it, innermost first, as many as gevent keeps
+};
+
 /// A greenlet of a Snapshot: who, how, and its frames.
 struct SnapshotGreenlet {
   Greenlet greenlet;  ///< `stack` is emptied once walked
@@ -58,7 +68,8 @@ struct SnapshotGreenlet {
   std::vector<Frame> python_frames;
   std::string unmerged;
   std::optional<Error> python_error;  ///< why Python frames are missing; none when all are there
-  Address outermost_sp = 0;  ///< of the outermost native frame; 0: the base was not reached (not in JSON)
+  Address outermost_sp = 0;      ///< of the outermost native frame; 0: the base was not reached (not in JSON)
+  std::optional<Origin> origin;  ///< where SnapshotOptions::origins asked for it
   bool chosen =
       true;  ///< its stack was asked for: by SnapshotOptions::ids, or because all were (not in JSON)
 };

@@ -109,6 +109,14 @@ class Checker {
       for (const char* name : {"detail", "greenlet"})
         field(waiting, where + ".waiting", name, or_null(is_text));
     }
+    field(greenlet, where, "function", or_null(is_text));
+    field(greenlet, where, "arguments", or_null(&json::is_string));
+    field(greenlet, where, "minimal_ident", or_null(is_count));
+    const json& stack = field(greenlet, where, "spawn_stack", or_null(&json::is_array));
+    for (const json& frame : stack.is_array() ? stack : json::array()) {
+      for (const char* name : {"function", "file"}) field(frame, where, name, or_null(is_text));
+      field(frame, where, "line", or_null(is_count));
+    }
     slice(greenlet, where);
     const json& end = field(greenlet, where, "end", or_null(one_of({"base", "truncated", "error"})));
     const json& error = field(greenlet, where, "error", or_null(&json::is_object));

@@ -130,6 +130,7 @@ Snapshot snapshot_with_locals() {
   unknown.locals = std::make_shared<const PythonLocals>(
       PythonLocals{{}, 0, Error{ErrorCode::torn, 0x7f1000, "the function returned"}});
   entry.frames = {known, unknown};
+  entry.origin = Origin{"Shop.serve", "1, name='x'", 7, {known}};
   count_states(made);
   return made;
 }

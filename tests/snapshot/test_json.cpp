@@ -66,6 +66,11 @@ TEST_CASE("local variables are in the frames whose variables were asked for") {
   CHECK(frames[0]["locals_left_out"] == 3);
   CHECK(frames[1]["locals"].is_null());
   CHECK(frames[1]["locals_error"]["code"] == "torn");
+  const json& greenlet = document["greenlets"][0];
+  CHECK(greenlet["function"] == "Shop.serve");
+  CHECK(greenlet["arguments"] == "1, name='x'");
+  CHECK(greenlet["minimal_ident"] == 7);
+  CHECK(greenlet["spawn_stack"] == json::parse(R"([{"function": "pay", "file": "shop.py", "line": 46}])"));
   CHECK(to_json(sample_snapshot()).find("locals") == std::string::npos);
 }
 

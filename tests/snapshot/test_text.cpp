@@ -45,13 +45,15 @@ TEST_CASE("without colour no escape reaches the terminal, with colour each is cl
   }
 }
 
-TEST_CASE("local variables stand below their frame") {
+TEST_CASE("local variables stand below their frame, what it runs and who spawned it before all") {
   std::string text;
   CHECK(write_backtraces(snapshot_with_locals(), {}, [&text](std::string_view piece) {
     text += piece;
     return true;
   }));
   const std::string expected =
+      "    runs Shop.serve(1, name='x')\n"
+      "    spawned by greenlet 1 at shop.py:46 in pay\n"
       "#0  python             in pay at shop.py:46\n"
       "        amount = 12\n"
       "        note = '\\x1b[2J'\n"

@@ -1,4 +1,5 @@
 // Objects read from memory that may hold anything.
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "inspect/memory/fakes.hpp"
+#include "inspect/snapshot/origins.hpp"
 #include "inspect/target/descriptors.hpp"
 #include "inspect/waits/eventlet.hpp"
 #include "inspect/waits/gevent_objects.hpp"
@@ -201,6 +203,58 @@ TEST_CASE("frames and objects of eventlet that hold anything are survived") {
       (void)settled(heap, [&] { return search.variables->function(heap); });
     }
   }
+}
+
+TEST_CASE("origins that hold anything are survived") {
+  const unsigned seed = 20261125;
+  std::mt19937_64 random(seed);
+  INFO("seed " << seed);
+  std::size_t found = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    PythonRuntime python;
+    python.version = {0x03000000U + (8U + static_cast<std::uint32_t>(trial % 8) << 16U)};
+    python.layout = *python_layout(python.version);
+    Builder build;
+    const Address frame_type = build.type("gevent._gevent_cgreenlet._Frame"),
+                  reference = build.type("weakref");
+    python.types.tuple = build.type("tuple");
+    python.types.dictionary = build.type("dict");
+    python.types.string = build.type("str");
+    python.types.integer = build.type("int");
+    python.types.code = build.type("code");
+    const std::vector<Address> types = {
+        frame_type,           reference,           python.types.tuple, python.types.dictionary,
+        python.types.integer, python.types.string, python.types.code,  build.type("function")};
+    const std::size_t types_end = build.words().size();
+    build.words().resize(3000);
+    for (std::size_t i = types_end; i < build.words().size(); ++i) {
+      const std::array<std::uint64_t, 4> choices{types[random() % types.size()], random() % 300,
+                                                 heap_start + random() % 3000 * 8, random()};
+      build.words()[i] = choices[random() % choices.size()];
+    }
+    // Greenlets that have what is looked for, with anything in it.
+    std::vector<SnapshotGreenlet> greenlets(30);
+    for (SnapshotGreenlet& entry : greenlets) {
+      entry.greenlet.provider = "cpython";
+      std::size_t at = types_end + random() % (2800 - types_end);
+      entry.greenlet.address = heap_start + at * 8;
+      const auto object = [&](Address type) {
+        const std::size_t place = types_end + random() % (2900 - types_end);
+        build.words()[place + 1] = type;
+        return heap_start + place * 8;
+      };
+      const Address fields[] = {object(python.types.tuple), object(python.types.dictionary),
+                                object(reference), object(frame_type)};
+      build.words()[at + 1] = heap_start + 2950 * 8;  // a type with this size
+      std::ranges::copy(fields, build.words().begin() + static_cast<std::ptrdiff_t>(at) + 4);
+    }
+    build.words()[2954] = 0x60;
+    FakeMemory memory;
+    memory.put(heap_start, std::as_bytes(std::span(build.words())));
+    read_origins(memory, python, greenlets);
+    for (const SnapshotGreenlet& entry : greenlets) found += entry.origin ? 1U : 0U;
+  }
+  CHECK(found > 500);
 }
 
 TEST_CASE("kinds are told by whole names") {
