@@ -16,7 +16,7 @@ struct CpythonLimits {
   std::uint64_t stack = 64U << 20U;  ///< bytes of one greenlet; of a larger stack the innermost part is read
   std::uint64_t stacks = 2ULL << 30U;  ///< bytes of all greenlets of one reading
   std::uint64_t batch = 4U << 20U;     ///< bytes read at a time; small enough for the caches
-  std::uint64_t pause = 6U << 20U;     ///< bytes read at a time while the target is stopped: about 2 ms
+  std::uint64_t pause = 4U << 20U;     ///< bytes read at a time while the target is stopped: 1 to 2 ms
   std::size_t python_frames = std::size_t{1} << 16U;      ///< of one greenlet
   std::size_t all_python_frames = std::size_t{1} << 22U;  ///< of all greenlets of one reading
   SearchLimits search;

@@ -45,11 +45,11 @@ GreenletCopier::GreenletCopier(const Target& target, const CpythonGreenlets& wha
       options_(options),
       limits_(limits),
       types_(types),
-      running_copier_(target, what, options, limits, python),
+      running_copier_(target, what, limits, python),
       fields_(memory_, what.extension, what.layout, types),
       ranges_(memory_),
       frames_left_(limits.all_python_frames) {
-  if (what.python != nullptr && options.python_frames) {
+  if (what.python != nullptr) {
     chains_.emplace(memory_, what.python->layout, limits.python_frames);
   }
   static const Interned provider = "cpython";

@@ -92,7 +92,7 @@ class GreenletCopier {
   RunningGreenletCopier running_copier_;
   GreenletFieldReader fields_;
   RangeReader ranges_;
-  std::optional<PythonChains> chains_;   ///< none: not wanted, or CPython is not known
+  std::optional<PythonChains> chains_;   ///< none: CPython is not known
   std::vector<PythonRequest> requests_;  ///< of those of pending_ that are wanted
   std::vector<Pending> pending_;
   std::vector<CopiedGreenlet> running_;

@@ -15,10 +15,10 @@ constexpr std::uint64_t red_zone = 128;
 }  // namespace
 
 RunningGreenletCopier::RunningGreenletCopier(const Target& target, const CpythonGreenlets& what,
-                                             const ReadOptions& options, const CpythonLimits& limits,
+                                             const CpythonLimits& limits,
                                              const std::vector<PythonThread>& python)
     : target_(target), memory_(target.memory()), what_(what), limits_(limits), python_(python) {
-  if (what.python != nullptr && options.python_frames) {
+  if (what.python != nullptr) {
     chain_.emplace(memory_, what.python->layout, limits.python_frames);
   }
 }

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "inspect/greenlets/cpython_copied.hpp"
-#include "inspect/greenlets/provider.hpp"
 #include "inspect/python/python_chains.hpp"
 #include "inspect/python/python_threads.hpp"
 
@@ -17,8 +16,8 @@ namespace coppice::inspect {
 class RunningGreenletCopier {
  public:
   /// `python`: the threads of the interpreter. All must outlive the object.
-  RunningGreenletCopier(const Target& target, const CpythonGreenlets& what, const ReadOptions& options,
-                        const CpythonLimits& limits, const std::vector<PythonThread>& python);
+  RunningGreenletCopier(const Target& target, const CpythonGreenlets& what, const CpythonLimits& limits,
+                        const std::vector<PythonThread>& python);
 
   /// Fills in what `copied` has on the C stack and its Python frames, or why that cannot be had. `still`: the
   /// threads that do not run; null: only those whose registers can be had without stopping anything.
@@ -36,7 +35,7 @@ class RunningGreenletCopier {
   const CpythonGreenlets& what_;
   const CpythonLimits& limits_;
   const std::vector<PythonThread>& python_;
-  std::optional<PythonChains> chain_;  ///< none: not wanted, or CPython is not known
+  std::optional<PythonChains> chain_;  ///< none: CPython is not known
 };
 
 }  // namespace coppice::inspect

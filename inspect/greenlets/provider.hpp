@@ -14,8 +14,7 @@ namespace coppice::inspect {
 
 /// How to read.
 struct ReadOptions {
-  bool stacks = true;         ///< false: `list` without frames; stack bytes are not read
-  bool python_frames = true;  ///< of greenlets whose stack bytes are read
+  bool stacks = true;  ///< false: `list` without frames; stack bytes are not read
   /// Whose stack bytes are wanted, where `stacks` are; empty: everyone's. Given greenlets whose id and
   /// address are set.
   std::function<bool(const Greenlet&)> wants_stack{};

@@ -318,7 +318,6 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   all.stopping = options.stopping;
   // What a greenlet of CPython waits for is found on its stack.
   if (!options.frames) {
-    all.python_frames = false;
     all.wants_stack = [](const Greenlet& greenlet) {
       return greenlet.provider != "coppice" && greenlet.state != State::running;
     };

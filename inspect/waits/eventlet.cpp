@@ -38,13 +38,14 @@ EventletWaits::Kind EventletWaits::kind_of(Address object) {
 
 std::optional<EventletWaits::Found> EventletWaits::look(WaitSearch& search) {
   if (!search.variables) return std::nullopt;
-  const auto& frames = search.variables->frames(heap_);
-  if (frames.empty()) return std::nullopt;
+  const auto& innermost = search.variables->frames(heap_, 1);
+  if (innermost.empty()) return std::nullopt;
   Found found;
-  for (const Address value : frames.front().values) {
+  for (const Address value : innermost.front().values) {
     if (kind_of(value) == Kind::hub) found.hub = value;
   }
   if (found.hub == 0) return std::nullopt;
+  const auto& frames = search.variables->frames(heap_);
   for (std::size_t i = 1; i < frames.size(); ++i) {
     for (const Address value : frames[i].values) {
       const Kind kind = kind_of(value);

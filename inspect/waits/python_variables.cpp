@@ -5,23 +5,27 @@
 
 namespace coppice::inspect {
 
+PythonVariables::PythonVariables(const PythonLayout& layout, const PythonChain& chain)
+    : layout_(layout), chain_(&chain) {}
+
 PythonVariables::PythonVariables(const PythonLayout& layout, PythonRequest request)
-    : layout_(layout), request_(std::move(request)), walk_(layout_, most_frames) {
-  walk_.begin(request_, left_);
+    : layout_(layout), request_(std::move(request)), walk_(FrameWalk(layout_, most_frames)) {
+  walk_->begin(request_, left_);
 }
 
-const std::vector<FrameVariables>& PythonVariables::frames(Heap& heap) {
-  if (!walked_) walked_ = heap.advance(walk_);
-  if (!walked_ || done_) return frames_;
-  std::vector<FrameVariables> frames;
-  done_ = heap.answered([&] {
-    for (const RawPythonFrame& frame : walk_.chain().frames) {
-      FrameVariables variables;
-      if (!read(heap, frame, variables)) break;
-      frames.push_back(std::move(variables));
-    }
-  });
-  if (done_) frames_ = std::move(frames);
+const std::vector<FrameVariables>& PythonVariables::frames(Heap& heap, std::size_t wanted) {
+  if (chain_ == nullptr && walk_ && heap.advance(*walk_)) chain_ = &walk_->chain();
+  if (chain_ == nullptr) return frames_;
+  const std::size_t count = std::min({wanted, most_frames, chain_->frames.size()});
+  // All are asked for, so that one round of fetching serves them all.
+  for (std::size_t i = frames_.size(); i < count && !cut_; ++i) {
+    FrameVariables variables;
+    bool readable = false;
+    const bool known = heap.answered([&] { readable = read(heap, chain_->frames[i], variables); });
+    if (!known || i != frames_.size()) continue;
+    cut_ = !readable;
+    if (readable) frames_.push_back(std::move(variables));
+  }
   return frames_;
 }
 
@@ -39,12 +43,18 @@ bool PythonVariables::read(Heap& heap, const RawPythonFrame& frame, FrameVariabl
 }
 
 std::string PythonVariables::function(Heap& heap) {
-  const auto& all = frames(heap);
-  if (all.empty()) return {};
+  if (function_) return *function_;
+  const auto& innermost = frames(heap, 1);
+  if (innermost.empty()) return {};
   const auto& code = layout_.code;
-  const auto name =
-      heap.word(all.front().code + (code.qualified_name != 0 ? code.qualified_name : code.name));
-  return name ? heap.ascii(*name).value_or(std::string()) : std::string();
+  std::string text;
+  const bool known = heap.answered([&] {
+    const auto name =
+        heap.word(innermost.front().code + (code.qualified_name != 0 ? code.qualified_name : code.name));
+    if (name) text = heap.ascii(*name).value_or(std::string());
+  });
+  if (known) function_ = text;
+  return text;
 }
 
 }  // namespace coppice::inspect

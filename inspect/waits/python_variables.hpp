@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "inspect/greenlets/greenlet.hpp"
@@ -23,13 +24,16 @@ class PythonVariables {
   /// At most so many frames, and of each so many variables.
   static constexpr std::size_t most_frames = 4, most_variables = 24;
 
-  /// All references must outlive the object.
+  /// All references must outlive the object. Of frames that are known.
+  PythonVariables(const PythonLayout& layout, const PythonChain& chain);
+  /// Of a stack whose frames have to be found first.
   PythonVariables(const PythonLayout& layout, PythonRequest request);
   PythonVariables(const PythonVariables&) = delete;
   PythonVariables& operator=(const PythonVariables&) = delete;
 
-  /// The frames, innermost first: as many as there are, or as can be read. Provisional while Heap::pending().
-  const std::vector<FrameVariables>& frames(Heap& heap);
+  /// The frames, innermost first: at least `wanted` of them, or as many as there are or can be read.
+  /// Provisional while Heap::pending().
+  const std::vector<FrameVariables>& frames(Heap& heap, std::size_t wanted = most_frames);
 
   /// The qualified name of the innermost function, before CPython 3.11 its name; empty when there is none.
   /// Provisional while Heap::pending().
@@ -41,10 +45,11 @@ class PythonVariables {
   const PythonLayout& layout_;
   PythonRequest request_;
   std::size_t left_ = most_frames;
-  FrameWalk walk_;
-  bool walked_ = false;
-  bool done_ = false;
+  std::optional<FrameWalk> walk_;       ///< while they are being found
+  const PythonChain* chain_ = nullptr;  ///< null: not found yet
+  bool cut_ = false;                    ///< the next frame cannot be read
   std::vector<FrameVariables> frames_;
+  std::optional<std::string> function_;
 };
 
 }  // namespace coppice::inspect

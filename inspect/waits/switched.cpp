@@ -30,7 +30,7 @@ bool SwitchedWaits::is_sqlalchemy(const Greenlet& greenlet) {
 
 std::optional<Waiting> SwitchedWaits::awaiting(WaitSearch& search) {
   if (!search.variables) return std::nullopt;
-  const auto& frames = search.variables->frames(heap_);
+  const auto& frames = search.variables->frames(heap_, 1);
   const std::string function = search.variables->function(heap_);
   // Until 2.0, and from 2.1 on.
   if (function != "await_only" && function != "await_fallback" && function != "await_") return std::nullopt;

@@ -60,11 +60,13 @@ class Finder {
 
  private:
   std::unique_ptr<PythonVariables> variables_of(const Greenlet& greenlet) const {
+    if (greenlet.state != State::suspended && greenlet.state != State::running) return nullptr;
+    if (greenlet.python_chain) return std::make_unique<PythonVariables>(layout_, *greenlet.python_chain);
     if (greenlet.state == State::suspended) {
       if (!greenlet.python) return nullptr;
       return std::make_unique<PythonVariables>(layout_, PythonRequest::of_greenlet(greenlet));
     }
-    if (greenlet.state != State::running || !greenlet.tid) return nullptr;
+    if (!greenlet.tid) return nullptr;
     const auto thread = std::ranges::find_if(
         threads_, [&](const PythonThread& one) { return one.tid == greenlet.tid && one.frame != 0; });
     if (thread == threads_.end()) return nullptr;

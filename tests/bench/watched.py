@@ -15,16 +15,19 @@ from greenlet import getcurrent, greenlet
 main = getcurrent()
 
 
+# Frames of C between frames of Python; 2.4 KB of stack, as much as a greenlet of gevent that sleeps has.
 def turn(values):
     while True:
-        sorted(values, key=leave)  # a frame of C between frames of Python
+        for _ in map(enter, values):
+            pass
 
 
-def leave(value):
-    return park(value, 3)
+def enter(value):
+    for _ in map(park, [value]):
+        pass
 
 
-def park(value, depth):
+def park(value, depth=3):
     if depth:
         return park(value, depth - 1)
     main.switch()
