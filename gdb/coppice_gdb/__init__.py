@@ -8,9 +8,10 @@ _selection = None
 def load(objfile=None):
     """Installs commands and guards once, and the pretty-printers for the objfile."""
     global _selection
-    from . import commands, guards, printers, selection
+    from . import commands, guards, listing, printers, selection
     if _selection is None:
         _selection = selection.Selection()
         commands.install(_selection)
+        listing.install(_selection)
         guards.install(_selection)
     printers.register(_selection, objfile)

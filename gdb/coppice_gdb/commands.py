@@ -1,17 +1,12 @@
-"""`info greenlets` and `greenlet`: the commands."""
+"""`greenlet` and `greenlet apply`: the commands that choose. Those that list are in listing.py."""
 
 import re
 
 import gdb
 
-from .engine import FRAMES, SYMBOLS
-from .names import frame_text, label
+from .names import label
 from .overlay import quietly
 from .selection import by_id
-
-# Enough frames to leave the switch machinery behind.
-_FRAMES_TO_SEE_WHERE = 16
-_MACHINERY = re.compile(r"coppice(::|_)")
 
 _selection = None
 
@@ -20,7 +15,6 @@ def install(selection):
     """Registers the commands. Once per GDB."""
     global _selection
     _selection = selection
-    InfoGreenlets()
     GreenletCommand()
     GreenletApply()
 
@@ -73,80 +67,12 @@ def complete(text, word):
     return [name for name in names if name.startswith(word)]
 
 
-def _where(greenlet):
-    """The innermost frame that is not the switch itself."""
-    frames = greenlet["frames"] or []
-    beyond = (f for f in frames if f["kind"] == "python" or not _MACHINERY.match(f["function"] or ""))
-    frame = next(beyond, frames[0] if frames else None)
-    if frame is not None:
-        return frame_text(frame)
-    if greenlet["error"] is not None:
-        return "<%s>" % greenlet["error"]["message"]
-    return ""
-
-
 def thread_text(greenlet):
     """1 (LWP 812)"""
     if greenlet["tid"] is None:
         return "-"
     thread = _selection.thread_of(greenlet)
     return "%s(LWP %d)" % ("%d " % thread.num if thread else "", greenlet["tid"])
-
-
-def _waiting(greenlet):
-    waiting = greenlet["waiting"]
-    if not waiting:
-        return ""
-    return waiting["detail"] or "%s %s" % (waiting["kind"], waiting["value"])
-
-
-def _name(greenlet):
-    """Of a greenlet of CPython without a name the class, without the module: "Hub"."""
-    if greenlet["name"] or greenlet["provider"] != "cpython":
-        return greenlet["name"] or ""
-    return (greenlet["type"] or "").rpartition(".")[2]
-
-
-class InfoGreenlets(gdb.Command):
-    """List the program's greenlets, like `info threads`.
-Usage: info greenlets [ID | NAME | 0xADDRESS | FIRST-LAST]...
-
-The current greenlet is marked with an asterisk: the selected one, else the one that the selected thread runs.
-"Frame" is the innermost frame outside the switch itself.
-
-Example:
-  (gdb) info greenlets 1 7-9"""
-
-    def __init__(self):
-        super().__init__("info greenlets", gdb.COMMAND_STATUS)
-
-    def complete(self, text, word):
-        return complete(text, word)
-
-    def invoke(self, argument, from_tty):
-        words = gdb.string_to_argv(argument)
-        asked = [g["id"] for g in find_all(words)] if words else []
-        engine = _selection.engine()
-        current = _selection.current()
-        shown = engine.snapshot(FRAMES | SYMBOLS, asked, _FRAMES_TO_SEE_WHERE)
-        greenlets = by_id(g for g in shown["greenlets"] if not asked or g["id"] in set(asked))
-        if not greenlets:
-            gdb.write("No greenlets.\n")
-        else:
-            self._table(greenlets, current["id"] if current else None)
-        for warning in shown["warnings"]:
-            gdb.write("warning: %s\n" % warning)
-
-    def _table(self, greenlets, current):
-        rows = [("Id", "Name", "State", "Thread", "Waiting for", "Frame")]
-        for g in greenlets:
-            state = g["state"] + (" (main)" if g["main"] else "")
-            rows.append((g["id"], _name(g), state, thread_text(g), _waiting(g), _where(g)))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        for row in rows:
-            mark = "* " if row[0] == current else "  "
-            cells = [cell.ljust(width) for cell, width in zip(row, widths)]
-            gdb.write((mark + " ".join(cells) + " " + row[5]).rstrip() + "\n")
 
 
 class GreenletCommand(gdb.Command):

@@ -15,7 +15,7 @@ import gdb
 from . import memory_map
 
 ABI_VERSION = 1
-FRAMES, SYMBOLS = 1, 2
+FRAMES, SYMBOLS, GROUPS, WAITS = 1, 2, 4, 8
 
 # DWARF numbers 0 to 16 of x86-64 in GDB's names.
 REGISTERS = ("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip").split()

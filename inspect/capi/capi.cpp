@@ -100,7 +100,9 @@ const char* cpi_snapshot(cpi_session* session, std::uint32_t what, const char* c
     auto taken = session->session.take(options);
     if (!taken.ok()) return fail(nullptr, taken.error().message);
     if (max_frames != 0) shorten(*taken, max_frames);
-    session->json = to_json(*taken, {.frames = options.frames});
+    session->json = to_json(
+        *taken,
+        {.frames = options.frames, .groups = (what & CPI_GROUPS) != 0, .waits = (what & CPI_WAITS) != 0});
     if (options.frames && id_count == 0) session->stacks = std::move(*taken);
     return session->json.c_str();
   });

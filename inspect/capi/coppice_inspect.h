@@ -99,6 +99,8 @@ struct cpi_picture {
 /* Bits of cpi_snapshot's `what`. */
 #define CPI_FRAMES 1u  /* walk the stacks */
 #define CPI_SYMBOLS 2u /* name the frames */
+#define CPI_GROUPS 4u  /* add `groups`: equal stacks merged */
+#define CPI_WAITS 8u   /* add `waits` and `cycles`: who waits for the same, and for whom */
 
 /* The stack of a greenlet that does not run, and where it continues. */
 struct cpi_stack {

@@ -58,6 +58,25 @@ count.equal(len(numbers), len(truth.snapshot()["greenlets"]), "the length of the
 count.equal(len(says("info greenlets %s %s" % (ids["sorter"], ids["orphan"])).splitlines()), 3, "a list of two")
 count.equal(len(says("info greenlets 2-4").splitlines()), 4, "a list of a range")
 
+count.equal(len(says("info greenlets -state orphaned").splitlines()), 2, "a list of orphans")
+says("info greenlets -with pausing_compare", r"^  %s +sorter " % ids["sorter"])
+count.check("sorter" not in gdb.execute("info greenlets -without pausing_compare", to_string=True), "-without")
+count.check("orphan" not in says("info greenlets -thread 1", "sorter"), "-thread 1 lists an orphan")
+says("info greenlets -with no_such_function", r"^No greenlets\.$")
+says("greenlet find ^sort", r"^  %s +sorter " % ids["sorter"])
+says("greenlet groups", r"^\d+ greenlets?: .*%s.* \(suspended\)$" % ids["deep-5"], r"^#\d+ .*descend at gdb_zoo\.cpp:\d+$")
+grouped = gdb.execute("greenlet groups", to_string=True)
+count.equal(sum(int(n) for n in re.findall(r"^(\d+) greenlets?: ", grouped, re.MULTILINE)), len(truth.snapshot()["greenlets"]),
+            "greenlets in groups")
+says("info greenlets -group -state orphaned", r"^1 greenlet: %s \(orphaned\)$" % ids["orphan"])
+says("greenlet waits", r'^(greenlet %s "sorter" waits for|\d+ greenlets wait for) fd 5$' % ids["sorter"], r"asleep: what for is not known$")
+refuses("info greenlets -with", "^-with wants something after it")
+refuses("info greenlets -state tired", "^No state tired: there are unstarted, ")
+refuses("info greenlets -thread 99", r"^No thread 99\.")
+refuses("info greenlets -odd", "^No option -odd")
+refuses("info greenlets -with (", r"^\( is no regular expression: ")
+refuses("greenlet find", "^Usage: greenlet find")
+
 # Choosing one.
 says("greenlet", r'^\[Current greenlet is %s \(running\), thread 1 \(LWP \d+\)\]$' % main)
 says("greenlet %s" % ids["deep-5"], r'^\[Switching to greenlet %s "deep-5" \(suspended\), thread 1 \(LWP \d+\)\]$'
@@ -97,7 +116,7 @@ refuses("greenlet apply all", "^Usage: greenlet apply")
 refuses("greenlet apply bt", "^Usage: greenlet apply")
 
 # Help and completion.
-for command in ("info greenlets", "greenlet", "greenlet apply"):
+for command in ("info greenlets", "greenlet", "greenlet apply", "greenlet find", "greenlet groups", "greenlet waits"):
     says("help " + command, "Usage: " + command, r"Example.*:\n +\(gdb\) ")
 says("complete info greenlets sor", "^info greenlets sorter$")
 says("complete greenlet sor", "^greenlet sorter$")
