@@ -58,7 +58,8 @@ class SelectedUnwinder(gdb.unwinder.Unwinder):
         sp = int(pending.read_register("rsp")) & bridge.MASK
         if not bridge.outermost_sp or sp < bridge.outermost_sp:
             return None
-        info = pending.create_unwind_info(_FrameId(gdb.Value(sp), pending.read_register("rip")))
+        # No CFA is odd: without a symbol for the frame called by this one, GDB gives that one the id (sp, 0).
+        info = pending.create_unwind_info(_FrameId(gdb.Value(sp + 1), pending.read_register("rip")))
         info.add_saved_register("rip", gdb.Value(0))
         info.add_saved_register("rsp", gdb.Value(sp))
         return info

@@ -169,7 +169,7 @@ TEST_CASE("frames and objects of eventlet that hold anything are survived") {
   std::mt19937_64 random(seed);
   INFO("seed " << seed);
   for (int trial = 0; trial < 400; ++trial) {
-    const std::uint32_t version = 0x03000000U + (8U + static_cast<std::uint32_t>(trial % 8) << 16U);
+    const std::uint32_t version = 0x03000000U + ((8U + static_cast<std::uint32_t>(trial % 8)) << 16U);
     const auto python = python_layout({version});
     REQUIRE(python);
     Builder build;
@@ -212,7 +212,7 @@ TEST_CASE("origins that hold anything are survived") {
   std::size_t found = 0;
   for (int trial = 0; trial < 300; ++trial) {
     PythonRuntime python;
-    python.version = {0x03000000U + (8U + static_cast<std::uint32_t>(trial % 8) << 16U)};
+    python.version = {0x03000000U + ((8U + static_cast<std::uint32_t>(trial % 8)) << 16U)};
     python.layout = *python_layout(python.version);
     Builder build;
     const Address frame_type = build.type("gevent._gevent_cgreenlet._Frame"),
