@@ -47,7 +47,8 @@ GreenletView::GreenletView(Screen& screen, Events& events, std::unique_ptr<Snaps
       events_(events),
       options_(std::move(options)),
       charset_(charset),
-      sampler_(sampling(std::move(source), options_.snapshot), options_.interval) {
+      choice_(std::make_shared<std::atomic<inspect::FrameChoice>>(options_.snapshot.choice)),
+      sampler_(sampling(std::move(source), options_.snapshot, choice_), options_.interval) {
   list_.set_sort(options_.sort);
   list_.set_filter(Matcher(options_.filter));
 }
@@ -242,6 +243,9 @@ void GreenletView::handle_command(Key key) {
     case U'r':
       if (!ended_) sampler_.now();
       break;
+    case U'p':
+      next_choice();
+      break;
     case U'+':
       change_interval(true);
       break;
@@ -317,6 +321,14 @@ void GreenletView::step_sort(int step) {
   const int count = static_cast<int>(column_table.size());
   const int column = (static_cast<int>(list_.sort().column) + step + count) % count;
   change_sort(sort_by(static_cast<Column>(column)));
+}
+
+void GreenletView::next_choice() {
+  constexpr std::array choices{inspect::FrameChoice::merged, inspect::FrameChoice::native,
+                               inspect::FrameChoice::python};
+  const auto now = std::find(choices.begin(), choices.end(), choice_->load());
+  choice_->store(now + 1 < choices.end() ? *(now + 1) : choices.front());
+  if (!ended_) sampler_.now();
 }
 
 void GreenletView::change_interval(bool longer) {

@@ -57,12 +57,14 @@ class GreenletView {
   void change_sort(Sort sort);
   void step_sort(int step);
   void change_interval(bool longer);
+  void next_choice();
   void show_selected();
 
   Screen& screen_;
   Events& events_;
   ViewOptions options_;
   Charset charset_;
+  SharedChoice choice_;
   Sampler sampler_;
 
   std::shared_ptr<const Update> update_;  ///< keeps `sample_` alive

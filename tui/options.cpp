@@ -48,6 +48,8 @@ std::optional<ExitStatus> parse_options(int argc, const char* const* argv, Optio
   double delay = 1.0;
   std::string sort_key;
   bool nonblocking = false;
+  bool native = false;
+  bool python = false;
   bool no_color = false;
 
   CLI::App app(description, "gltop");
@@ -69,6 +71,9 @@ std::optional<ExitStatus> parse_options(int argc, const char* const* argv, Optio
                  "List only greenlets with TEXT in id, name, state, what they wait for, or a function of "
                  "their backtrace")
       ->type_name("TEXT");
+  auto* native_flag =
+      app.add_flag("--native", native, "Of Python programs, the C frames of the interpreter, too");
+  app.add_flag("--python", python, "Of Python programs, Python's frames alone")->excludes(native_flag);
   app.add_flag("--nonblocking", nonblocking,
                "Never stop a thread, not even for its registers; greenlets on a CPU have no backtrace then");
   app.add_flag("--no-color", no_color, "No colours; so does NO_COLOR in the environment");
@@ -94,6 +99,8 @@ std::optional<ExitStatus> parse_options(int argc, const char* const* argv, Optio
     options.run.view.sort = sort_by(*column);
   }
   options.run.view.interval = std::chrono::milliseconds(std::lround(delay * 1000));
+  if (native) options.run.view.snapshot.choice = inspect::FrameChoice::native;
+  if (python) options.run.view.snapshot.choice = inspect::FrameChoice::python;
   if (nonblocking) options.run.view.snapshot.stopping = inspect::Stopping::never;
   options.run.colors = !no_color && colors_wanted();
   return std::nullopt;

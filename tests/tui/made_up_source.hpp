@@ -19,7 +19,9 @@ struct MadeUp {
 
 /// Greenlet i (ids from 1) has been switched to 10 * i times more in every snapshot, a second of its own time
 /// after the one before; greenlet 1 is main and runs; of the others every 10th is unstarted, every 11th
-/// finished, every 13th truncated, and the rest sleep in functions that depend on i % 4.
+/// finished, every 13th truncated, and the rest sleep in functions that depend on i % 4. Greenlet 39's
+/// outermost frame is "interpreter_loop" where all C frames are wanted, and "handler.py" where Python's alone
+/// are.
 class MadeUpSource final : public SnapshotSource {
  public:
   explicit MadeUpSource(MadeUp what) : what_(what) {}

@@ -57,6 +57,20 @@ def selection_follows_its_greenlet():
         t.expect_end(0)
 
 
+def chooses_frames():
+    with Terminal() as t:
+        t.start(PROGRAM)
+        t.wait_for(r"^#4 .* handle_connection at ")
+        t.keys("p")
+        t.wait_for(r"^#4 .* interpreter_loop at ")
+        t.keys("p")
+        t.wait_for(r"^#4 .* handler.py at ")
+        t.keys("p")
+        t.wait_for(r"^#4 .* handle_connection at ")
+        t.keys("q")
+        t.expect_end(0)
+
+
 def sorts():
     with Terminal() as t:
         t.start(PROGRAM)
@@ -283,6 +297,6 @@ def refuses_unknown_terminals():
         t.expect_end(0)
 
 
-finish([shows_a_program, selection_follows_its_greenlet, sorts, searches, filters, backtrace_takes_keys,
+finish([shows_a_program, selection_follows_its_greenlet, chooses_frames, sorts, searches, filters, backtrace_takes_keys,
         helps_and_pauses, fits_every_size, restores_the_terminal, survives_being_stopped, tells_when_the_target_dies,
         answers_keys_at_once, refuses_unknown_terminals])

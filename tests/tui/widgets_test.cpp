@@ -66,6 +66,21 @@ TEST_CASE("every way a backtrace can end is told, and why") {
   CHECK(backtrace_lines(entry, Charset::ascii).back().text() == "error: for a reason not recorded");
 }
 
+TEST_CASE("Python frames that could not be merged, or not be read, are told beside the C frames") {
+  auto entry = snapshot(40).greenlets[4];
+  entry.unmerged = "2 evaluators for 1 Python frame";
+  entry.python_frames.emplace_back();
+  entry.python_frames.back().kind = inspect::Frame::Kind::python;
+  entry.python_frames.back().function = "serve";
+  entry.python_error = inspect::Error{inspect::ErrorCode::unreadable, 0x10, "no memory there"};
+  const auto lines = backtrace_lines(entry, Charset::ascii);
+  REQUIRE(lines.size() == 9);
+  CHECK(lines[5].text() == "base");
+  CHECK(lines[6].text() == "Python frames, not merged: 2 evaluators for 1 Python frame");
+  CHECK(lines[7].text() == "#0 python             serve");
+  CHECK(lines[8].text() == "Python frames missing: no memory there at 0x10");
+}
+
 TEST_CASE("a frame without a name shows where it is") {
   inspect::SnapshotGreenlet entry;
   inspect::Frame frame;

@@ -10,7 +10,7 @@ _gltop() {
     --lib-search-path) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     -d | --delay | -F | --filter) ;;
     *)
-      mapfile -t COMPREPLY < <(compgen -W "--pid --delay --once --sort-key --filter --nonblocking --no-color
+      mapfile -t COMPREPLY < <(compgen -W "--pid --delay --once --sort-key --filter --native --python --nonblocking --no-color
         --lib-search-path --help --version" -- "$current")
       ;;
   esac

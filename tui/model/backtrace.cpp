@@ -87,11 +87,22 @@ Line backtrace_title(const inspect::SnapshotGreenlet& greenlet, Charset charset)
 std::vector<Line> backtrace_lines(const inspect::SnapshotGreenlet& greenlet, Charset charset) {
   std::vector<Line> lines;
   lines.reserve(greenlet.frames.size() + 1);
-  const std::size_t digits = std::to_string(greenlet.frames.size()).size();
-  for (std::size_t i = 0; i < greenlet.frames.size(); ++i) {
-    lines.push_back(frame_line(greenlet.frames[i], i, digits, charset));
-  }
+  const auto add = [&lines, charset](const std::vector<inspect::Frame>& frames) {
+    const std::size_t digits = std::to_string(frames.size()).size();
+    for (std::size_t i = 0; i < frames.size(); ++i)
+      lines.push_back(frame_line(frames[i], i, digits, charset));
+  };
+  add(greenlet.frames);
   lines.push_back(end_line(greenlet, charset));
+  if (!greenlet.unmerged.empty()) {
+    lines.emplace_back(printable("Python frames, not merged: " + greenlet.unmerged, charset), Style::warning);
+    add(greenlet.python_frames);
+  }
+  if (greenlet.python_error) {
+    lines.emplace_back(
+        printable("Python frames missing: " + inspect::describe(*greenlet.python_error), charset),
+        Style::warning);
+  }
   return lines;
 }
 

@@ -4,15 +4,19 @@
 
 namespace coppice::tui {
 
-Sampler::Work sampling(std::unique_ptr<SnapshotSource> source, inspect::SnapshotOptions options) {
+Sampler::Work sampling(std::unique_ptr<SnapshotSource> source, inspect::SnapshotOptions options,
+                       SharedChoice choice) {
   struct Sampling {
     std::unique_ptr<SnapshotSource> source;
     inspect::SnapshotOptions options;
+    SharedChoice choice;
     SampleMaker maker;
   };
-  auto state = std::make_shared<Sampling>(Sampling{std::move(source), std::move(options), {}});
+  auto state =
+      std::make_shared<Sampling>(Sampling{std::move(source), std::move(options), std::move(choice), {}});
   return [state] {
     auto update = std::make_shared<Update>();
+    state->options.choice = state->choice->load();
     const auto began = std::chrono::steady_clock::now();
     auto snapshot = state->source->take(state->options);
     const auto cost = std::chrono::steady_clock::now() - began;

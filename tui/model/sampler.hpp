@@ -1,6 +1,7 @@
 // Sampler: Samples of a source, taken in the background.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -19,7 +20,12 @@ struct Update {
 
 using Sampler = Periodic<Update>;
 
-/// Work for a Sampler: takes a snapshot, measures it, and compares it with the one before.
-Sampler::Work sampling(std::unique_ptr<SnapshotSource> source, inspect::SnapshotOptions options);
+/// Which frames the next Sample has: set by a key, read in the Sampler's thread.
+using SharedChoice = std::shared_ptr<std::atomic<inspect::FrameChoice>>;
+
+/// Work for a Sampler: takes a snapshot, measures it, and compares it with the one before. `choice` stands
+/// for that of the options.
+Sampler::Work sampling(std::unique_ptr<SnapshotSource> source, inspect::SnapshotOptions options,
+                       SharedChoice choice);
 
 }  // namespace coppice::tui

@@ -27,6 +27,7 @@ constexpr std::array key_entries{
     Entry{"F6 s", "choose the column to sort by"},
     Entry{"< >", "sort by the column to the left, to the right"},
     Entry{"I", "turn the order round"},
+    Entry{"p", "of Python programs: the frames that matter, all C frames, Python's alone"},
     Entry{"Space Z", "pause, and go on"},
     Entry{"r", "read the process again at once"},
     Entry{"+ -", "refresh less often, more often"},
