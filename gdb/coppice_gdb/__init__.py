@@ -8,10 +8,12 @@ _selection = None
 def load(objfile=None):
     """Installs commands and guards once, and the pretty-printers for the objfile."""
     global _selection
-    from . import commands, guards, listing, printers, selection
+    from . import commands, guards, listing, printers, selection, slices, tree
     if _selection is None:
         _selection = selection.Selection()
         commands.install(_selection)
         listing.install(_selection)
+        tree.install(_selection)
+        slices.install(_selection)
         guards.install(_selection)
     printers.register(_selection, objfile)

@@ -224,6 +224,7 @@ class Engine:
         self._failure = None
         self._known = NOTHING
         self._shown = {}
+        self._threads = ()
         self._inferior = gdb.selected_inferior()
         self._lender = _Lender(ctypes.sizeof(_Lender), None, _READ(self._read))
         self._library = library()
@@ -264,6 +265,12 @@ class Engine:
             raise gdb.GdbError(self._last_error())
         return Stack(raw)
 
+    def stack_pointer(self, tid):
+        """Of a thread where it stands at this stop; None for one that runs."""
+        self._refresh(MEMORY_AND_REGISTERS)
+        at = REGISTERS.index("rsp")
+        return next((raw.registers[at] for raw in self._threads if raw.tid == tid and raw.known >> at & 1), None)
+
     def _last_error(self):
         return self._library.cpi_last_error().decode(errors="replace")
 
@@ -280,7 +287,7 @@ class Engine:
         picture.core = _encoded(_core_path()) if picture.is_core else None
         sysroot = gdb.parameter("sysroot")
         picture.sysroot = None if sysroot.startswith("target:") else _encoded(sysroot)
-        threads = _threads(wanted == MEMORY_AND_REGISTERS)
+        threads = self._threads = _threads(wanted == MEMORY_AND_REGISTERS)
         pairs = _auxv()
         auxv = (_Auxv * len(pairs))(*pairs)
         picture.threads, picture.thread_count = threads, len(threads)

@@ -6,12 +6,11 @@ import gdb
 
 from .commands import complete, find_all, thread_text
 from .engine import FRAMES, GROUPS, SYMBOLS, WAITS
-from .names import frame_text, label
+from .names import frame_text, label, short_name, waiting_text, where
 from .selection import by_id
 
 # Enough frames to leave the switch machinery behind.
-_FRAMES_TO_SEE_WHERE = 16
-_MACHINERY = re.compile(r"coppice(::|_)")
+FRAMES_TO_SEE_WHERE = 16
 _IDS_SHOWN = 16
 _STATES = ("unstarted", "running", "suspended", "finished", "orphaned")
 
@@ -26,32 +25,6 @@ def install(selection):
     GreenletFind()
     GreenletGroups()
     GreenletWaits()
-
-
-def _where(greenlet):
-    """The innermost frame that is not the switch itself."""
-    frames = greenlet["frames"] or []
-    beyond = (f for f in frames if f["kind"] == "python" or not _MACHINERY.match(f["function"] or ""))
-    frame = next(beyond, frames[0] if frames else None)
-    if frame is not None:
-        return frame_text(frame)
-    if greenlet["error"] is not None:
-        return "<%s>" % greenlet["error"]["message"]
-    return ""
-
-
-def _waiting(greenlet):
-    waiting = greenlet["waiting"]
-    if not waiting:
-        return ""
-    return waiting["detail"] or "%s %s" % (waiting["kind"], waiting["value"])
-
-
-def _name(greenlet):
-    """Of a greenlet of CPython without a name the class, without the module: "Hub"."""
-    if greenlet["name"] or greenlet["provider"] != "cpython":
-        return greenlet["name"] or ""
-    return (greenlet["type"] or "").rpartition(".")[2]
 
 
 def _count(count):
@@ -71,7 +44,7 @@ def _pattern(text):
 
 def _mentions(greenlet, pattern):
     """Whether its name, what it waits for or a function on its stack matches."""
-    texts = [_name(greenlet), _waiting(greenlet)] + [f["function"] or "" for f in greenlet["frames"] or []]
+    texts = [short_name(greenlet), waiting_text(greenlet)] + [f["function"] or "" for f in greenlet["frames"] or []]
     return any(pattern.search(text) for text in texts)
 
 
@@ -150,7 +123,7 @@ Examples:
         asked = [g["id"] for g in find_all(wanted.names)] if wanted.names else []
         engine = _selection.engine()
         current = _selection.current()
-        frames = 0 if wanted.stacks or wanted.groups else _FRAMES_TO_SEE_WHERE
+        frames = 0 if wanted.stacks or wanted.groups else FRAMES_TO_SEE_WHERE
         shown = engine.snapshot(FRAMES | SYMBOLS | (GROUPS if wanted.groups else 0), asked, frames)
         greenlets = by_id(wanted.chosen(g for g in shown["greenlets"] if not asked or g["id"] in set(asked)))
         if not greenlets:
@@ -166,7 +139,7 @@ Examples:
         rows = [("Id", "Name", "State", "Thread", "Waiting for", "Frame")]
         for g in greenlets:
             state = g["state"] + (" (main)" if g["main"] else "")
-            rows.append((g["id"], _name(g), state, thread_text(g), _waiting(g), _where(g)))
+            rows.append((g["id"], short_name(g), state, thread_text(g), waiting_text(g), where(g)))
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         for row in rows:
             mark = "* " if row[0] == current else "  "

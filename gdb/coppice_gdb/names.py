@@ -2,6 +2,8 @@
 
 import re
 
+_MACHINERY = re.compile(r"coppice(::|_)")
+
 
 def label(greenlet):
     """7 "worker" """
@@ -30,3 +32,30 @@ def frame_text(frame):
     if frame["file"]:
         where += " at %s:%d" % (frame["file"].rsplit("/", 1)[-1], frame["line"] or 0)
     return where
+
+
+def short_name(greenlet):
+    """Of a greenlet of CPython without a name the class, without the module: "Hub"."""
+    if greenlet["name"] or greenlet["provider"] != "cpython":
+        return greenlet["name"] or ""
+    return (greenlet["type"] or "").rpartition(".")[2]
+
+
+def waiting_text(greenlet):
+    """fd 5, or nothing"""
+    waiting = greenlet["waiting"]
+    if not waiting:
+        return ""
+    return waiting["detail"] or "%s %s" % (waiting["kind"], waiting["value"])
+
+
+def where(greenlet):
+    """The innermost frame that is not the switch itself, or why there is none."""
+    frames = greenlet["frames"] or []
+    beyond = (f for f in frames if f["kind"] == "python" or not _MACHINERY.match(f["function"] or ""))
+    frame = next(beyond, frames[0] if frames else None)
+    if frame is not None:
+        return frame_text(frame)
+    if greenlet["error"] is not None:
+        return "<%s>" % greenlet["error"]["message"]
+    return ""

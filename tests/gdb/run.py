@@ -54,6 +54,9 @@ class Scenario:
     def views(self):
         self.run_gdb("views.py", self.program)
 
+    def show(self):
+        self.run_gdb("show.py", self.program)
+
     def loading(self):
         named = {"COPPICE_GDB": self.package}
         hook = os.path.join(self.folder, "hook.gdb")

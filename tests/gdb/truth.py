@@ -97,6 +97,23 @@ class Count:
         gdb.execute("quit %d" % (1 if self.failures else 0))
 
 
+def says(count, command, *patterns):
+    """Checks that a command's output has lines like these; returns it."""
+    text = gdb.execute(command, to_string=True)
+    for pattern in patterns:
+        count.check(re.search(pattern, text, re.MULTILINE), "%s does not say %s but:\n%s" % (command, pattern, text))
+    return text
+
+
+def refuses(count, command, pattern):
+    """Checks that a command fails with a message like this."""
+    try:
+        text = gdb.execute(command, to_string=True)
+        count.check(False, "%s was not refused but said:\n%s" % (command, text))
+    except gdb.error as problem:
+        count.check(re.search(pattern, str(problem)), "%s: %s" % (command, problem))
+
+
 def snapshot():
     import coppice_gdb
     return coppice_gdb._selection.engine().snapshot(3)

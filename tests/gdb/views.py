@@ -13,18 +13,11 @@ count = truth.Count()
 
 
 def says(command, *patterns):
-    text = gdb.execute(command, to_string=True)
-    for pattern in patterns:
-        count.check(re.search(pattern, text, re.MULTILINE), "%s does not say %s but:\n%s" % (command, pattern, text))
-    return text
+    return truth.says(count, command, *patterns)
 
 
 def refuses(command, pattern):
-    try:
-        text = gdb.execute(command, to_string=True)
-        count.check(False, "%s was not refused but said:\n%s" % (command, text))
-    except gdb.error as problem:
-        count.check(re.search(pattern, str(problem)), "%s: %s" % (command, problem))
+    truth.refuses(count, command, pattern)
 
 
 for setting in ("pagination off", "confirm off", "width 0", "height 0", "debuginfod enabled off"):
