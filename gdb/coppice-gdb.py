@@ -5,13 +5,15 @@ import sys
 
 import gdb
 
-# Not __file__: that is the outer script's when GDB loads this while it runs another one.
-_folder = os.path.dirname(os.path.realpath(sys._getframe().f_code.co_filename))
 if int(gdb.VERSION.split(".")[0]) < 12:
-    raise gdb.GdbError("Coppice needs GDB 12 or newer; this is %s." % gdb.VERSION)
-if _folder not in sys.path:
-    sys.path.insert(0, _folder)
+    # No exception: GDB would show where it was raised, too.
+    gdb.write("Coppice needs GDB 12 or newer; this is %s.\n" % gdb.VERSION, gdb.STDERR)
+else:
+    # Not __file__: that is the outer script's when GDB loads this while it runs another one.
+    _folder = os.path.dirname(os.path.realpath(sys._getframe().f_code.co_filename))
+    if _folder not in sys.path:
+        sys.path.insert(0, _folder)
 
-import coppice_gdb  # noqa: E402: found only now
+    import coppice_gdb  # found only now
 
-coppice_gdb.load(gdb.current_objfile())
+    coppice_gdb.load(gdb.current_objfile())

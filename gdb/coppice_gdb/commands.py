@@ -58,10 +58,12 @@ def find_all(words):
 
 
 def complete(text, word):
-    """Ids and names that begin with the word."""
+    """Ids and names that begin with the word; None for a word, where GDB only asks how words are told apart."""
+    if word is None:
+        return gdb.COMPLETE_NONE
     try:
         greenlets = by_id(_selection.engine().snapshot()["greenlets"])
-    except gdb.error:
+    except (gdb.error, gdb.GdbError):
         return gdb.COMPLETE_NONE
     names = [g["id"] for g in greenlets] + [g["name"] for g in greenlets if g["name"]]
     return [name for name in names if name.startswith(word)]

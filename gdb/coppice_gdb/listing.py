@@ -110,6 +110,8 @@ Examples:
         super().__init__("info greenlets", gdb.COMMAND_STATUS)
 
     def complete(self, text, word):
+        if word is None:
+            return complete(text, word)
         if word.startswith("-") or text.rstrip().endswith("-"):
             options = ("group", "with", "without", "thread", "state")
             return [option for option in options if option.startswith(word.lstrip("-"))]

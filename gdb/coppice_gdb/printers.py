@@ -17,12 +17,19 @@ class GreenletPrinter:
         self._greenlet = None
         self._problem = None
         if self._block:
-            address = "0x%x" % self._block
             try:
-                greenlets = _selection.engine().snapshot(FRAMES | SYMBOLS, [address], within_frames=True)["greenlets"]
-                self._greenlet = next((g for g in greenlets if g["address"] == address), None)
-            except gdb.error as problem:
+                self._greenlet = self._find("0x%x" % self._block)
+            except (gdb.error, gdb.GdbError) as problem:
                 self._problem = str(problem)
+
+    @staticmethod
+    def _find(address):
+        """The greenlet with its frames, or None: a handle not yet constructed holds anything."""
+        engine = _selection.engine()
+        if all(g["address"] != address for g in engine.snapshot(within_frames=True)["greenlets"]):
+            return None
+        greenlets = engine.snapshot(FRAMES | SYMBOLS, [address], within_frames=True)["greenlets"]
+        return next((g for g in greenlets if g["address"] == address), None)
 
     def to_string(self):
         if not self._block:
