@@ -8,8 +8,9 @@ _selection = None
 def load(objfile=None):
     """Installs commands and guards once, and the pretty-printers for the objfile."""
     global _selection
-    from . import commands, guards, listing, printers, selection, slices, tree
+    from . import commands, guards, listing, printers, selection, settings, slices, tree
     if _selection is None:
+        settings.install()
         _selection = selection.Selection()
         commands.install(_selection)
         listing.install(_selection)

@@ -11,9 +11,11 @@ import gdb
 import gdb.unwinder
 
 from . import engine as engine_module
+from . import folding, settings
 from .engine import Engine, select_level, tid_of
+from .names import label
 from .overlay import SHEAF, Overlay, quietly
-from .unwinder import Bridge, HideThreadFrame, SelectedUnwinder
+from .unwinder import Base, Bridge, HideThreadFrame, SelectedUnwinder
 
 
 # The user's, in force again once nothing is selected.
@@ -139,6 +141,7 @@ class Selection:
         if gdb.parameter("non-stop"):
             quietly("set may-write-memory off")  # a write could not be taken back before a thread sees it
         self._unwinder.bridge = bridge
+        self._filter.base = self._base(greenlet, stack)
         self._filter.enabled = True
         gdb.invalidate_cached_frames()
         select_level(bridge.level + 1)
@@ -149,6 +152,13 @@ class Selection:
         if gdb.selected_frame().level() <= bridge.level:
             self.deselect()
             raise gdb.GdbError("GDB cannot show greenlet %s: its frames could not be built." % identifier)
+        if not settings.raw_frames():
+            folding.innermost(gdb.selected_frame()).select()
+
+    @staticmethod
+    def _base(greenlet, stack):
+        # A main greenlet begins where its thread does.
+        return Base(stack.outermost_sp, "" if greenlet["main"] else " <greenlet %s began here>" % label(greenlet))
 
     def _stacks_from(self, greenlet, stack):
         """The greenlet and its neighbours: adding a file is slow, showing another section of it is not."""

@@ -128,6 +128,8 @@ def _code(pc):
         text = gdb.execute("output/a 0x%x" % pc, to_string=True)
     except gdb.error:
         text = "0x%x" % pc
+    if "<" not in text and gdb.solib_name(pc):
+        text += " in " + gdb.solib_name(pc)
     line = gdb.find_pc_line(pc)
     if line.symtab is not None:
         text += " at %s:%d" % (line.symtab.filename.rsplit("/", 1)[-1], line.line)

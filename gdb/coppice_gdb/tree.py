@@ -104,8 +104,8 @@ Examples:
         text = " ".join(parts)
         if depth == 0 and greenlet["tid"] is not None:
             text += ", thread " + thread_text(greenlet)
-        if greenlet["waiting"]:
-            text += ", waiting for " + waiting_text(greenlet)
         if where(greenlet):
             text += ", in " + where(greenlet)
+        if greenlet["waiting"]:
+            text += ", waiting for " + waiting_text(greenlet)
         return text + (" [%s]" % remark if remark else "")

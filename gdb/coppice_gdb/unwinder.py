@@ -10,6 +10,8 @@ import gdb
 import gdb.unwinder
 from gdb.FrameDecorator import FrameDecorator
 
+from . import settings
+from .folding import fold
 from .names import without_parameters
 
 
@@ -80,14 +82,19 @@ class Bridge:
 
 
 class _GreenletFrame(FrameDecorator):
-    """Repairs what GDB's stock decorator gets wrong, so that bt looks as it does without filters."""
+    """Repairs what GDB's stock decorator gets wrong, so that bt looks as it does without filters. `remark`: said after
+    the function's name."""
+
+    def __init__(self, base, remark=""):
+        super().__init__(base)
+        self._remark = remark
 
     def function(self):
         # The stock one gives the name with its parameters ("f() ()"), and "???" or nothing without a symbol.
         frame = self.inferior_frame()
         if frame.type() in (gdb.DUMMY_FRAME, gdb.SIGTRAMP_FRAME):
             return super().function()
-        return without_parameters(frame.name() or "??")
+        return without_parameters(frame.name() or "??") + self._remark
 
     def frame_locals(self):
         # The stock one goes on to the blocks around the function: a lambda would show its maker's locals.
@@ -106,20 +113,40 @@ class _GreenletFrame(FrameDecorator):
 
 
 class HideThreadFrame:
-    """Frame filter: leaves out the frames down to the claimed one, and the caller of the outermost. Enabled only while
-    a greenlet is selected."""
+    """Frame filter: leaves out the frames down to the claimed one, the caller of the outermost, and what folding.py
+    says. Enabled only while a greenlet is selected."""
 
     name = "coppice-greenlet"
     priority = 10_000  # before others, which then see only the greenlet
 
     def __init__(self, unwinder):
         self.enabled = False
+        self.base = None  # a Base, or None where no frame is to be marked
         self._unwinder = unwinder
 
     def filter(self, frames):
+        own = self._own(frames)
+        if settings.raw_frames() or self.base is None:
+            return map(_GreenletFrame, own)
+        base = self.base
+        return (_GreenletFrame(frame, base.remark if base.is_at(frame.inferior_frame()) else "")
+                for frame in fold(own, base.is_at))
+
+    def _own(self, frames):
         bridge = self._unwinder.bridge
         for frame in frames:
             if bridge is not None and bridge.outermost_sp and frame.inferior_frame().pc() == 0:
                 return  # what GDB makes of the end
             if bridge is None or frame.inferior_frame().level() > bridge.level:
-                yield _GreenletFrame(frame)
+                yield frame
+
+
+class Base:
+    """The outermost frame of a greenlet, known by its sp (0: not known), and what bt says there."""
+
+    def __init__(self, sp, remark):
+        self.sp, self.remark = sp, remark
+
+    def is_at(self, frame):
+        return (self.sp != 0 and frame.type() != gdb.INLINE_FRAME and
+                int(frame.read_register("rsp")) & Bridge.MASK == self.sp)

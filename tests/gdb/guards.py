@@ -147,6 +147,8 @@ gdb.execute("greenlet " + truth.the("deep-5"), to_string=True)
 refuses("return", "not the greenlet's")
 refuses("jump zoo_checkpoint", "not the greenlet")
 refuses("print zoo_callable(3)", "may-call-functions is off")
+while gdb.selected_frame().level() > selected().bridge.level + 1:
+    gdb.execute("down", to_string=True)
 refuses("down", "Bottom (innermost) frame selected")
 count.check(selected() is not None, "a refusal lost the selection")
 gdb.execute("thread", to_string=True)

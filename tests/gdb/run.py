@@ -57,6 +57,9 @@ class Scenario:
     def show(self):
         self.run_gdb("show.py", self.program)
 
+    def folding(self):
+        self.run_gdb("folding.py", self.program)
+
     def loading(self):
         named = {"COPPICE_GDB": self.package}
         hook = os.path.join(self.folder, "hook.gdb")
