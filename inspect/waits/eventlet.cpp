@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "inspect/waits/owned_lock.hpp"
+
 namespace coppice::inspect {
 namespace {
 
@@ -60,7 +62,7 @@ std::optional<Waiting> EventletWaits::find(WaitSearch& search) {
   const auto found = look(search);
   if (!found) return std::nullopt;
   for (const Candidate& candidate : found->candidates) {
-    if (auto waiting = prove(*found, candidate, greenlet)) return waiting;
+    if (auto waiting = prove(search, *found, candidate)) return waiting;
   }
   // It is in BaseHub.switch(), which makes the loop the greenlet's parent, and something not known will wake
   // it.
@@ -69,8 +71,9 @@ std::optional<Waiting> EventletWaits::find(WaitSearch& search) {
   return Waiting{"hub", found->hub, "the event loop", {}};
 }
 
-std::optional<Waiting> EventletWaits::prove(const Found& found, const Candidate& candidate,
-                                            const Greenlet& greenlet) {
+std::optional<Waiting> EventletWaits::prove(WaitSearch& search, const Found& found,
+                                            const Candidate& candidate) {
+  const Greenlet& greenlet = *search.greenlet;
   switch (candidate.kind) {
     case Kind::listener:
       return listener(candidate.object, greenlet);
@@ -80,6 +83,7 @@ std::optional<Waiting> EventletWaits::prove(const Found& found, const Candidate&
       return event(found, candidate.object, greenlet);
     case Kind::semaphore:
       if (!holds(candidate.object, "_waiters", greenlet.address)) return std::nullopt;
+      if (auto lock = wait_for_owned_lock(heap_, search, candidate.object, greenlets_)) return lock;
       return wait_for("semaphore", candidate.object);
     case Kind::queue:
       return queue(found, candidate.object, greenlet);
@@ -123,9 +127,12 @@ std::optional<Waiting> EventletWaits::queue(const Found& found, Address queue, c
   for (const Candidate& waiter : found.candidates) {
     if (waiter.kind != Kind::waiter || heap_.word(waiter.object + waiter_greenlet) != greenlet.address)
       continue;
-    if (holds(queue, "getters", waiter.object) || holds(queue, "putters", waiter.object)) {
-      return wait_for("queue", queue);
-    }
+    if (!holds(queue, "getters", waiter.object) && !holds(queue, "putters", waiter.object)) continue;
+    const auto size_of = [&](const char* attribute) {
+      const auto container = heap_.attribute(queue, attribute);
+      return container ? heap_.size(*container) : std::nullopt;
+    };
+    return wait_for_queue(heap_, queue, {size_of("queue"), size_of("getters"), size_of("putters")});
   }
   return std::nullopt;
 }

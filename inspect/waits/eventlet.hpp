@@ -7,7 +7,7 @@
 //     sleep()                 timer.tpl[0] is it; when it is due stands in hub.timers
 //     Event.wait()            self._waiters holds the greenlet
 //     GreenThread.wait()      self._exit_event is that event: the end of another greenlet
-//     Semaphore.acquire()     self._waiters holds the greenlet
+//     Semaphore.acquire()     self._waiters holds the greenlet; of an RLock see owned_lock.hpp
 //     LightQueue.get(), put() self.getters or self.putters holds a Waiter, and Waiter.greenlet is the
 //     greenlet
 //
@@ -48,7 +48,7 @@ class EventletWaits {
 
   Kind kind_of(Address object);
   std::optional<Found> look(WaitSearch& search);
-  std::optional<Waiting> prove(const Found& found, const Candidate& candidate, const Greenlet& greenlet);
+  std::optional<Waiting> prove(WaitSearch& search, const Found& found, const Candidate& candidate);
   std::optional<Waiting> event(const Found& found, Address event, const Greenlet& greenlet);
   std::optional<Waiting> queue(const Found& found, Address queue, const Greenlet& greenlet);
   std::optional<Waiting> listener(Address listener, const Greenlet& greenlet);

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "inspect/waits/owned_lock.hpp"
+
 namespace coppice::inspect {
 namespace {
 
@@ -16,6 +18,17 @@ constexpr std::size_t searched = 3072;
 
 }  // namespace
 
+void GeventWaits::add(std::vector<GeventCandidate>& candidates, Address object, Address self) {
+  if (object == self || !heap_.plausible(object)) return;
+  const auto same = [object](const GeventCandidate& other) { return other.object == object; };
+  if (std::ranges::any_of(candidates, same)) return;
+  if (const auto other = greenlets_.find(object); other != greenlets_.end()) {
+    candidates.push_back({object, GeventKind::none, other->second});
+  } else if (const GeventKind kind = objects_.kind_of(object); kind != GeventKind::none) {
+    candidates.push_back({object, kind, nullptr});
+  }
+}
+
 void GeventWaits::list(WaitSearch& search) {
   const Greenlet& greenlet = *search.greenlet;
   std::vector<GeventCandidate> candidates;
@@ -23,14 +36,7 @@ void GeventWaits::list(WaitSearch& search) {
   for (std::size_t at = 0; at + word_size <= size; at += word_size) {
     Address object = 0;
     std::memcpy(&object, greenlet.stack.data() + at, word_size);
-    if (object == greenlet.address || !heap_.plausible(object)) continue;
-    const auto same = [object](const GeventCandidate& other) { return other.object == object; };
-    if (std::ranges::any_of(candidates, same)) continue;
-    if (const auto other = greenlets_.find(object); other != greenlets_.end()) {
-      candidates.push_back({object, GeventKind::none, other->second});
-    } else if (const GeventKind kind = gevent_kind(heap_.type_name(object)); kind != GeventKind::none) {
-      candidates.push_back({object, kind, nullptr});
-    }
+    add(candidates, object, greenlet.address);
   }
   if (!heap_.pending()) search.candidates = std::move(candidates);
 }
@@ -38,29 +44,45 @@ void GeventWaits::list(WaitSearch& search) {
 std::optional<Waiting> GeventWaits::find(WaitSearch& search) {
   if (!search.candidates) list(search);
   if (!search.candidates) return std::nullopt;
-  const Address self = search.greenlet->address;
-  Address waiter = 0;
-  for (const GeventCandidate& candidate : *search.candidates) {
-    if (candidate.kind == GeventKind::waiter && objects_.waits_for(candidate.object, self)) {
-      waiter = candidate.object;
-      break;
+  std::vector<GeventCandidate> candidates = *search.candidates;
+  if (auto waiting = prove(search, candidates)) return waiting;
+  if (search.variables) {
+    for (const FrameVariables& frame : search.variables->frames(heap_)) {
+      for (const Address object : frame.values) add(candidates, object, search.greenlet->address);
     }
+    if (auto waiting = prove(search, candidates)) return waiting;
   }
-  for (const GeventCandidate& candidate : *search.candidates) {
-    const bool watches = candidate.kind >= GeventKind::io && candidate.kind <= GeventKind::other_watcher;
-    const bool links = candidate.greenlet != nullptr || candidate.kind == GeventKind::event ||
-                       candidate.kind == GeventKind::result || candidate.kind == GeventKind::semaphore;
-    const bool proven =
-        (watches && waiter != 0 && objects_.watcher_calls(candidate.object, waiter)) ||
-        (links && objects_.notifies(candidate.object, self)) ||
-        (candidate.kind == GeventKind::queue && waiter != 0 && objects_.queues(candidate.object, waiter));
-    if (proven) return describe(candidate);
-  }
+  const Address waiter = waiter_of(search, candidates);
   if (waiter == 0) return std::nullopt;
   return Waiting{"hub", waiter, "the event loop", {}};  // a Waiter that something not known will wake
 }
 
-Waiting GeventWaits::describe(const GeventCandidate& candidate) {
+/// The Waiter that will switch to the greenlet; 0: none is known.
+Address GeventWaits::waiter_of(const WaitSearch& search, std::span<const GeventCandidate> candidates) {
+  const auto waits = [&](const GeventCandidate& candidate) {
+    return candidate.kind == GeventKind::waiter &&
+           objects_.waits_for(candidate.object, search.greenlet->address);
+  };
+  const auto found = std::ranges::find_if(candidates, waits);
+  return found == candidates.end() ? 0 : found->object;
+}
+
+std::optional<Waiting> GeventWaits::prove(WaitSearch& search, std::span<const GeventCandidate> candidates) {
+  const Address self = search.greenlet->address, waiter = waiter_of(search, candidates);
+  for (const GeventCandidate& candidate : candidates) {
+    const bool watches = candidate.kind >= GeventKind::io && candidate.kind <= GeventKind::other_watcher;
+    const bool links = candidate.greenlet != nullptr || candidate.kind == GeventKind::event ||
+                       candidate.kind == GeventKind::result || candidate.kind == GeventKind::semaphore;
+    const bool queues = candidate.kind == GeventKind::queue || candidate.kind == GeventKind::channel;
+    const bool proven = (watches && waiter != 0 && objects_.watcher_calls(candidate.object, waiter)) ||
+                        (links && objects_.notifies(candidate.object, self)) ||
+                        (queues && waiter != 0 && objects_.queues(candidate.object, waiter));
+    if (proven) return describe(search, candidate);
+  }
+  return std::nullopt;
+}
+
+Waiting GeventWaits::describe(WaitSearch& search, const GeventCandidate& candidate) {
   const auto object = [&](const char* kind, const char* detail) {
     return Waiting{kind, candidate.object, fmt::format("{} {:#x}", detail, candidate.object), {}};
   };
@@ -84,9 +106,11 @@ Waiting GeventWaits::describe(const GeventCandidate& candidate) {
     case GeventKind::result:
       return object("result", "result");
     case GeventKind::semaphore:
+      if (auto lock = wait_for_owned_lock(heap_, search, candidate.object, greenlets_)) return *lock;
       return object("semaphore", "semaphore");
     case GeventKind::queue:
-      return object("queue", "queue");
+    case GeventKind::channel:
+      return wait_for_queue(heap_, candidate.object, objects_.use_of(candidate.object));
     default:
       return object("watcher", "watcher");
   }

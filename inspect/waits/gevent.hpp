@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "inspect/waits/gevent_objects.hpp"
 #include "inspect/waits/heap.hpp"
@@ -10,8 +12,9 @@
 
 namespace coppice::inspect {
 
-/// Looks for objects that lead back to the greenlet on the greenlet's C stack (see gevent_objects.hpp), which
-/// must have been copied. Thread-safety: one thread at a time.
+/// Looks for objects that lead back to the greenlet (see gevent_objects.hpp) on its C stack, which must have
+/// been copied, and then, as where gevent is pure Python, in the variables of its innermost Python frames.
+/// Thread-safety: one thread at a time.
 class GeventWaits {
  public:
   /// All references must outlive the object. `greenlets`: all there are, by address.
@@ -24,7 +27,10 @@ class GeventWaits {
 
  private:
   void list(WaitSearch& search);
-  Waiting describe(const GeventCandidate& candidate);
+  void add(std::vector<GeventCandidate>& candidates, Address object, Address self);
+  Address waiter_of(const WaitSearch& search, std::span<const GeventCandidate> candidates);
+  std::optional<Waiting> prove(WaitSearch& search, std::span<const GeventCandidate> candidates);
+  Waiting describe(WaitSearch& search, const GeventCandidate& candidate);
   Waiting describe_io(Address watcher);
 
   Heap& heap_;

@@ -9,8 +9,8 @@
 namespace coppice::inspect {
 namespace {
 
-/// Fields of an extension type begin behind the object's head and Cython's vtable pointer.
-constexpr std::uint64_t first_field = 0x18;
+/// Fields begin behind the object's head; in an extension type with Cython's vtable pointer.
+constexpr std::uint64_t first_field = 0x10;
 constexpr std::uint64_t largest_object = 0x200;
 
 // gevent/libev/corecext.pyx: loop, callback and args, then the libev structure (libev/ev.h): active, pending,
@@ -24,10 +24,10 @@ constexpr std::uint32_t ev_read = 1, ev_write = 2;
 
 }  // namespace
 
-GeventKind gevent_kind(std::string_view type_name) {
-  if (!type_name.starts_with("gevent.")) return GeventKind::none;
-  const std::string_view name = type_name.substr(type_name.rfind('.') + 1);
-  const std::string_view module = type_name.substr(0, type_name.size() - name.size() - 1);
+GeventKind gevent_kind(std::string_view class_name) {
+  if (!class_name.starts_with("gevent.")) return GeventKind::none;
+  const std::string_view name = class_name.substr(class_name.rfind('.') + 1);
+  const std::string_view module = class_name.substr(0, class_name.size() - name.size() - 1);
   if (module == "gevent.libev.corecext") {
     constexpr std::array<std::pair<std::string_view, GeventKind>, 5> watchers{{{"io", GeventKind::io},
                                                                                {"timer", GeventKind::timer},
@@ -45,14 +45,22 @@ GeventKind gevent_kind(std::string_view type_name) {
   if (name == "Semaphore" || name == "BoundedSemaphore" || name == "DummySemaphore")
     return GeventKind::semaphore;
   if (name == "Queue" || name == "SimpleQueue" || name == "JoinableQueue" || name == "PriorityQueue" ||
-      name == "LifoQueue" || name == "UnboundQueue" || name == "Channel") {
+      name == "LifoQueue" || name == "UnboundQueue") {
     return GeventKind::queue;
+  }
+  return name == "Channel" ? GeventKind::channel : GeventKind::none;
+}
+
+GeventKind GeventObjects::kind_of(Address object) {
+  if (const GeventKind kind = gevent_kind(heap_.type_name(object)); kind != GeventKind::none) return kind;
+  for (const std::string& name : heap_.classes(object)) {
+    if (const GeventKind kind = gevent_kind(name); kind != GeventKind::none) return kind;
   }
   return GeventKind::none;
 }
 
 bool GeventObjects::waits_for(Address waiter, Address greenlet) {
-  constexpr std::size_t fields = 5;  // hub, greenlet, value, exception
+  constexpr std::size_t fields = 6;  // Cython's vtable, hub, greenlet, value, exception
   const auto words = heap_.words(waiter + first_field, fields);
   return std::ranges::find(words, greenlet) != words.end();
 }
@@ -77,12 +85,21 @@ std::vector<std::uint64_t> GeventObjects::fields(Address object) {
 const GeventObjects::Held* GeventObjects::held(Address object) {
   if (const auto known = held_.find(object); known != held_.end()) return &known->second;
   Held held;
+  const bool channel = kind_of(object) == GeventKind::channel;
   const bool whole = heap_.answered([&] {
-    for (const Address field : fields(object)) {
+    std::vector<std::uint64_t> all = fields(object);
+    if (const auto links = heap_.attribute(object, "_links")) all.push_back(*links);  // in pure Python
+    for (const Address field : all) {
       if (!heap_.plausible(field)) continue;
       const std::string_view type = heap_.type_name(field);
       if (type == "collections.deque") {
-        for (const Address item : heap_.items(field)) held.queued.insert(item);
+        const auto items = heap_.items(field);
+        held.queued.insert(items.begin(), items.end());
+        if (!channel) continue;
+        for (const Address item : items) {
+          const auto parts = heap_.items(item);  // of a tuple
+          if (!parts.empty()) held.queued.insert(parts.back());
+        }
       }
       if (type != "list") continue;
       for (const Address link : heap_.items(field)) {
@@ -101,6 +118,29 @@ bool GeventObjects::notifies(Address object, Address greenlet) {
 bool GeventObjects::queues(Address queue, Address waiter) {
   const Held* what = held(queue);
   return what != nullptr && what->queued.contains(waiter);
+}
+
+/// In pure Python the fields have names. In an extension type they stand side by side: a queue's items,
+/// unless it is a channel, a deque of those that get, and one of those that put.
+QueueUse GeventObjects::use_of(Address queue) {
+  const auto size_of = [this](std::optional<Address> object) {
+    return object && heap_.plausible(*object) ? heap_.size(*object) : std::nullopt;
+  };
+  if (const auto getters = heap_.attribute(queue, "getters")) {
+    const auto items = heap_.attribute(queue, "queue"), putters = heap_.attribute(queue, "putters");
+    return {size_of(items), size_of(getters), size_of(putters)};
+  }
+  std::vector<std::uint64_t> all = fields(queue);
+  std::erase_if(all, [](std::uint64_t field) { return field <= 1; });  // since 24.10 a flag is between them
+  const auto is_deque = [this](Address field) {
+    return heap_.plausible(field) && heap_.type_name(field) == "collections.deque";
+  };
+  const auto first = std::ranges::find_if(all, is_deque);
+  const auto behind = std::find_if_not(first, all.end(), is_deque);
+  const bool channel = kind_of(queue) == GeventKind::channel, items_too = behind - first == 3;
+  if (first == all.begin() || (behind - first != 2 && !items_too) || (channel && items_too)) return {};
+  const auto getters = items_too ? first + 1 : first;
+  return {channel ? std::nullopt : size_of(*(getters - 1)), size_of(*getters), size_of(*(getters + 1))};
 }
 
 /// How far the fields behind libev's `data` are from where they are without it; none for a layout that is not

@@ -5,11 +5,12 @@
 //     hub.wait(io)     io.args[0] is a Waiter, and Waiter.greenlet is the greenlet
 //     event.wait()     event._links holds the greenlet's bound method `switch`
 //     greenlet.join()  the other greenlet's _links holds it
-//     queue.get()      queue.getters (a deque) holds a Waiter, and Waiter.greenlet is the greenlet
+//     queue.get()      queue.getters (a deque) holds a Waiter, and Waiter.greenlet is the greenlet; so
+//                      queue.putters, where a Channel has tuples of an item and a Waiter
 //
 // Only what leads back counts: a pointer that merely lies on a stack may be left over from an earlier call.
-// The layouts of gevent's extension types (gevent/*.pxd, 20.9 to 25.9) differ, so fields are found by what
-// they hold.
+// The layouts of gevent's extension types (gevent/*.pxd, 20.9 to 26.9) differ, and those of the same classes
+// in pure Python (PURE_PYTHON=1) have slots, so fields are found by what they hold.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "inspect/waits/heap.hpp"
+#include "inspect/waits/queue_use.hpp"
 
 namespace coppice::inspect {
 
@@ -37,14 +39,19 @@ enum class GeventKind : std::uint8_t {
   result,
   semaphore,
   queue,
+  channel,
 };
 
-GeventKind gevent_kind(std::string_view type_name);
+/// By the whole name of a class; none for one that gevent does not have.
+GeventKind gevent_kind(std::string_view class_name);
 
 /// Follows gevent's objects. Answers are provisional while Heap::pending().
 class GeventObjects {
  public:
   explicit GeventObjects(Heap& heap) : heap_(heap) {}
+
+  /// What an object is: by its class, or the first of gevent's that this derives from.
+  GeventKind kind_of(Address object);
 
   /// Is it a Waiter that will switch to this greenlet?
   bool waits_for(Address waiter, Address greenlet);
@@ -54,6 +61,8 @@ class GeventObjects {
   bool notifies(Address object, Address greenlet);
   /// Does one of the queue's deques hold the Waiter?
   bool queues(Address queue, Address waiter);
+  /// How many items the queue has, and how many wait on it.
+  QueueUse use_of(Address queue);
 
   /// libev's ev_io inside gevent's io.
   struct Io {

@@ -17,8 +17,14 @@ constexpr std::size_t longest_name = 256;
 // PyCFunctionObject: m_ml and m_self, the same from 3.8 to 3.14.
 constexpr std::uint64_t method_definition = 0x10, method_self = 0x18;
 
-// PySetObject: mask and table, the same from 3.8 to 3.14.
-constexpr std::uint64_t set_mask = 0x20, set_table = 0x28;
+// PySetObject: used, mask and table, the same from 3.8 to 3.14.
+constexpr std::uint64_t set_used = 0x18, set_mask = 0x20, set_table = 0x28;
+
+// PyMemberDescrObject: d_member; PyMemberDef: type (an int, of which these are references to objects) and
+// offset. The same from 3.8 to 3.14.
+constexpr std::uint64_t member_definition = 0x28, member_type = 0x08, member_offset = 0x10;
+constexpr std::uint32_t slot_member = 16;
+constexpr std::uint64_t largest_instance = 0x1000;
 
 constexpr std::uint64_t heap_type_flag = 1U << 9U;
 constexpr std::size_t most_bases = 32;
@@ -135,15 +141,23 @@ std::span<const std::string> Heap::classes(Address object) {
   if (const auto known = classes_.find(*type); known != classes_.end()) return known->second;
   std::vector<std::string> names;
   const bool whole = answered([&] {
-    const auto mro = word(*type + PythonLayout::type_mro);
-    if (!mro || !plausible(*mro)) return;
-    for (const Address base : items(*mro)) {
-      if (names.size() >= most_bases || !plausible(base)) break;
+    for (const Address base : bases(*type)) {
       if (auto name = class_name(base)) names.push_back(*std::move(name));
     }
   });
   if (!whole) return {};
   return classes_[*type] = std::move(names);
+}
+
+/// The type itself and those that it derives from, in the order of its MRO.
+std::vector<Address> Heap::bases(Address type) {
+  const auto mro = word(type + PythonLayout::type_mro);
+  if (!mro || !plausible(*mro) || type_name(*mro) != "tuple") return {};
+  std::vector<Address> all = items(*mro);
+  const auto wrong = std::ranges::find_if(all, [this](Address base) { return !plausible(base); });
+  all.erase(wrong, all.end());
+  all.resize(std::min(all.size(), most_bases));
+  return all;
 }
 
 std::vector<Address> Heap::items(Address object) {
@@ -221,7 +235,50 @@ std::optional<Address> Heap::value_of(const Result<PythonDict>& dict, std::strin
 }
 
 std::optional<Address> Heap::attribute(Address object, std::string_view name) {
-  return value_of(read_python_attributes(Fetched(*this), layout_, object, most_attributes), name);
+  auto value = value_of(read_python_attributes(Fetched(*this), layout_, object, most_attributes), name);
+  return value ? value : slot(object, name);
+}
+
+std::optional<Address> Heap::slot(Address object, std::string_view name) {
+  const auto type = word(object + PythonLayout::object_type);
+  if (!type || !plausible(*type)) return std::nullopt;
+  const auto offset = slot_offset(*type, name);
+  const auto value = offset ? word(object + *offset) : std::nullopt;
+  return value && *value != 0 ? value : std::nullopt;
+}
+
+/// A slot is a member descriptor in the dict of the class that has it.
+std::optional<std::uint64_t> Heap::slot_offset(Address type, std::string_view name) {
+  const std::pair<Address, std::string> key(type, name);
+  if (const auto known = slots_.find(key); known != slots_.end()) {
+    return known->second != 0 ? std::optional(known->second) : std::nullopt;
+  }
+  std::uint64_t found = 0;
+  const bool whole = answered([&] {
+    for (const Address base : bases(type)) {
+      const auto flags = word(base + PythonLayout::type_flags);
+      const auto dict = word(base + PythonLayout::type_dict);
+      if (!flags || !dict || (*flags & heap_type_flag) == 0) continue;
+      const auto member = value_of(read_python_dict(Fetched(*this), layout_, *dict, most_attributes), name);
+      if (!member) continue;
+      if (type_name(*member) != "member_descriptor") return;  // something else of that name hides it
+      const auto definition = word(*member + member_definition);
+      const auto kind = definition ? word(*definition + member_type) : std::nullopt;
+      const auto offset = kind ? word(*definition + member_offset) : std::nullopt;
+      if (!offset || static_cast<std::uint32_t>(*kind) != slot_member) return;
+      if (*offset % word_size == 0 && *offset < largest_instance) found = *offset;
+      return;
+    }
+  });
+  if (whole) slots_.emplace(key, found);
+  return whole && found != 0 ? std::optional(found) : std::nullopt;
+}
+
+std::optional<std::uint64_t> Heap::size(Address object) {
+  const std::string_view type = type_name(object);
+  if (type == "set") return word(object + set_used);
+  const bool sized = type == "list" || type == "collections.deque";
+  return sized ? word(object + PythonLayout::variable_size) : std::nullopt;
 }
 
 std::optional<Heap::BoundMethod> Heap::bound_method(Address object) {

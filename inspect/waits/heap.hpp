@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,8 +69,13 @@ class Heap {
   /// no order, and with words among them that are none of its items.
   std::vector<Address> items(Address object);
 
-  /// The value of an attribute of the instance itself. None when it has none.
+  /// The value of an attribute of the instance itself, be it in its dict or in a slot that its class has for
+  /// it
+  /// (`__slots__`). None when it has none.
   std::optional<Address> attribute(Address object, std::string_view name);
+
+  /// How many items a list, set or collections.deque has; none for other objects.
+  std::optional<std::uint64_t> size(Address object);
 
   /// A method of a built-in type, bound to an object.
   struct BoundMethod {
@@ -103,6 +109,9 @@ class Heap {
   std::optional<std::string> text(Address address);
   std::optional<std::string> class_name(Address type);
   std::optional<Address> value_of(const Result<PythonDict>& dict, std::string_view name);
+  std::optional<Address> slot(Address object, std::string_view name);
+  std::optional<std::uint64_t> slot_offset(Address type, std::string_view name);
+  std::vector<Address> bases(Address type);
   std::vector<Address> deque_items(Address deque, std::size_t count);
   std::vector<Address> set_items(Address set);
 
@@ -115,6 +124,7 @@ class Heap {
   std::vector<Range> writable_;
   std::unordered_map<Address, std::string> type_names_;
   std::unordered_map<Address, std::vector<std::string>> classes_;
+  std::map<std::pair<Address, std::string>, std::uint64_t> slots_;  ///< by type and name; 0: it has none
 };
 
 }  // namespace coppice::inspect

@@ -21,8 +21,8 @@ struct FrameVariables {
 /// Reads the frames of one stack in the rounds of a Heap. Thread-safety: one thread at a time.
 class PythonVariables {
  public:
-  /// At most so many frames, and of each so many variables.
-  static constexpr std::size_t most_frames = 4, most_variables = 24;
+  /// At most so many frames, so many where no number is said, and of each so many variables.
+  static constexpr std::size_t most_frames = 12, usual_frames = 4, most_variables = 24;
 
   /// All references must outlive the object. Of frames that are known.
   PythonVariables(const PythonLayout& layout, const PythonChain& chain);
@@ -33,7 +33,7 @@ class PythonVariables {
 
   /// The frames, innermost first: at least `wanted` of them, or as many as there are or can be read.
   /// Provisional while Heap::pending().
-  const std::vector<FrameVariables>& frames(Heap& heap, std::size_t wanted = most_frames);
+  const std::vector<FrameVariables>& frames(Heap& heap, std::size_t wanted = usual_frames);
 
   /// The qualified name of the innermost function, before CPython 3.11 its name; empty when there is none.
   /// Provisional while Heap::pending().

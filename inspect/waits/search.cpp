@@ -18,4 +18,24 @@ Waiting wait_for_timer(const WaitContext& context, Address timer, std::optional<
   return {"timer", static_cast<std::uint64_t>(left * 1000), fmt::format("timer, {:.1f} s left", left), {}};
 }
 
+std::string title_of(Heap& heap, Address object) {
+  const std::string_view type = heap.type_name(object);
+  return fmt::format("<{} at {:#x}>", type.substr(type.rfind('.') + 1), object);
+}
+
+Waiting wait_for_queue(Heap& heap, Address queue, const QueueUse& use) {
+  std::string text;
+  const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : ", ") + more; };
+  const auto add_number = [&add](std::optional<std::uint64_t> number, const char* what) {
+    if (number && *number > 0) add(fmt::format("{} {}{}", *number, what, *number == 1 ? "" : "s"));
+  };
+  if (use.items == 0) add("empty");
+  add_number(use.items, "item");
+  add_number(use.getters, "getter");
+  add_number(use.putters, "putter");
+  std::string detail = "queue " + title_of(heap, queue);
+  if (!text.empty()) detail += " (" + text + ")";
+  return {"queue", queue, std::move(detail), {}};
+}
+
 }  // namespace coppice::inspect

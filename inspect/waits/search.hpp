@@ -9,6 +9,7 @@
 #include "inspect/greenlets/greenlet.hpp"
 #include "inspect/waits/context.hpp"
 #include "inspect/waits/gevent_objects.hpp"
+#include "inspect/waits/heap.hpp"
 #include "inspect/waits/python_variables.hpp"
 
 namespace coppice::inspect {
@@ -35,5 +36,11 @@ Waiting wait_for_fd(const WaitContext& context, int fd, const char* direction);
 
 /// `due`: in seconds of the target's CLOCK_MONOTONIC, where it is known.
 Waiting wait_for_timer(const WaitContext& context, Address timer, std::optional<double> due);
+
+/// "<Queue at 0x7f...>": an object by the last part of its class's name, as Python would write it.
+std::string title_of(Heap& heap, Address object);
+
+/// "queue <Queue at 0x7f...> (empty, 3 getters)".
+Waiting wait_for_queue(Heap& heap, Address queue, const QueueUse& use);
 
 }  // namespace coppice::inspect

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 
 import gevent
 import gevent.event
@@ -31,13 +32,23 @@ connection = socket.create_connection(listener.getsockname())
 served = listener.accept()[0]
 read_end, write_end = os.pipe()
 gevent.os.make_nonblocking(read_end)
-expected = {}
+expected, kept = {}, []
 
 
-def start(kind, function, *args, value=None, on=None):
+def start(kind, function, *args, value=None, on=None, detail=""):
     greenlet = gevent.spawn(function, *args)
-    expected[greenlet] = {"kind": kind, "value": value, "greenlet": hex(id(on)) if on is not None else None, "name": None}
+    expected[greenlet] = {"kind": kind, "value": value, "greenlet": hex(id(on)) if on is not None else None, "name": None,
+                          "detail": detail}
     return greenlet
+
+
+def queue_of(queue, use):
+    """What is said of a wait on it."""
+    return {"value": id(queue), "detail": r"^queue <%s at %#x> \(%s\)$" % (type(queue).__name__, id(queue), use)}
+
+
+def lock_of(lock, owner, times=""):
+    return {"value": id(lock), "on": owner, "detail": "^lock <%s at %#x>, held%s by greenlet %#x$" % (type(lock).__name__, id(lock), times, id(owner))}
 
 
 def deep(depth, function):
@@ -54,7 +65,28 @@ def named():
 
 def hold_lock():
     lock.acquire()
+    lock.acquire()
     gevent.sleep(1000)
+
+
+def take(lock):
+    with lock:
+        gevent.sleep(1000)
+
+
+def release_and_take(lock):
+    """Its stack keeps the lock that it had."""
+    with lock:
+        pass
+    semaphore.acquire()
+
+
+class Derived(gevent.queue.Queue):
+    """Its own module and name are not gevent's."""
+    __slots__ = ("more",)
+
+    def _init(self, *arguments):
+        self.more = self.queue = []
 
 
 def short_wait_then_long():
@@ -69,7 +101,7 @@ def short_wait_then_long():
 sleeper = start("timer", named)
 expected[sleeper]["name"] = "a name"
 start("timer", deep, 5, lambda: gevent.sleep(1000))
-start("timer", hold_lock)
+holder = start("timer", hold_lock)
 start("fd", listener.accept, value=listener.fileno())
 start("fd", connection.recv, 1, value=connection.fileno())
 start("fd", deep, 3, lambda: served.recv(1), value=served.fileno())
@@ -80,10 +112,37 @@ start("semaphore", bounded.acquire, value=id(bounded))
 start("event", event.wait, value=id(event))
 start("event", lambda: event.wait(timeout=1000), value=id(event))
 start("result", result.get, value=id(result))
-start("queue", queue.get, value=id(queue))
-start("queue", lambda: full.put("more"), value=id(full))
+for _ in range(3):
+    start("queue", queue.get, **queue_of(queue, "empty, 3 getters"))
+start("queue", lambda: full.put("more"), **queue_of(full, "1 item, 1 putter"))
+for kind in (gevent.queue.LifoQueue, gevent.queue.PriorityQueue, gevent.queue.JoinableQueue, Derived):
+    empty = kind()
+    kept.append(empty)
+    start("queue", empty.get, **queue_of(empty, "empty, 1 getter"))
+    other = kind(maxsize=2)
+    kept.append(other)
+    if kind is not Derived:
+        other.put(1), other.put(2)
+        for number in range(2):
+            start("queue", other.put, number, **queue_of(other, "2 items, 2 putters"))
+for channel, method in ((gevent.queue.Channel(), "get"), (gevent.queue.Channel(), "put")):
+    kept.append(channel)
+    for argument in (["x"] if method == "put" else [True]):
+        start("queue", getattr(channel, method), argument, **queue_of(channel, "1 %ster" % method))
 gevent.sleep(0.05)
-start("semaphore", lambda: lock.acquire(), value=id(lock._block))
+start("lock", lambda: lock.acquire(), **lock_of(lock, holder, " 2 times"))
+start("lock", take, lock, **lock_of(lock, holder, " 2 times"))
+start("semaphore", release_and_take, gevent.lock.RLock(), value=id(semaphore), detail="^semaphore 0x[0-9a-f]+$")
+standard, plain = threading.RLock(), threading.Lock()
+plain.acquire()
+start("semaphore", plain.acquire, value=id(plain))
+kept.append(standard)
+owner = start("timer", take, standard)
+gevent.sleep(0.05)
+start("lock", deep, 3, lambda: standard.acquire(), **lock_of(standard, owner))
+standard_of_main = threading.RLock()
+standard_of_main.acquire()
+start("lock", standard_of_main.acquire, **lock_of(standard_of_main, gevent.getcurrent()))
 joins = start("greenlet", sleeper.join, value=id(sleeper), on=sleeper)
 start("greenlet", lambda: joins.get(), value=id(joins), on=joins)
 # Ends with this program, however that ends.

@@ -156,6 +156,9 @@ TEST_CASE("memory that holds anything is survived") {
       (void)settled(heap, [&] { return heap.real(object); });
       (void)settled(heap, [&] { return objects.notifies(object, other); });
       (void)settled(heap, [&] { return objects.queues(object, other); });
+      (void)settled(heap, [&] { return objects.kind_of(object); });
+      (void)settled(heap, [&] { return objects.use_of(object).items.has_value(); });
+      (void)settled(heap, [&] { return heap.size(object).has_value(); });
       (void)settled(heap, [&] { return objects.watcher_calls(object, other); });
       (void)settled(heap, [&] { return objects.waits_for(object, other); });
       (void)settled(heap, [&] { return objects.io(object); });
@@ -264,6 +267,8 @@ TEST_CASE("kinds are told by whole names") {
   CHECK(gevent_kind("gevent._gevent_cevent.Event") == GeventKind::event);
   CHECK(gevent_kind("gevent._gevent_c_semaphore.BoundedSemaphore") == GeventKind::semaphore);
   CHECK(gevent_kind("gevent._gevent_cqueue.Queue") == GeventKind::queue);
+  CHECK(gevent_kind("gevent.queue.Queue") == GeventKind::queue);
+  CHECK(gevent_kind("gevent._gevent_cqueue.Channel") == GeventKind::channel);
   CHECK(gevent_kind("threading.Event") == GeventKind::none);
   CHECK(gevent_kind("gevent.libev.corecext.loop") == GeventKind::none);
   CHECK(gevent_kind("") == GeventKind::none);
