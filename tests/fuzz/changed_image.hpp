@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -23,24 +25,27 @@ class ChangedImage final : public Memory {
       for (std::size_t at = 0; at < piece.bytes.size(); at += word) {
         memory.read_some(start + at, std::span(piece.bytes).subspan(at, word));
       }
+      by_start_.emplace(start, pieces_.size() - 1);
     }
   }
 
   void read_batch(std::span<ReadRequest> requests) const override {
     for (ReadRequest& request : requests) {
       request.got = 0;
-      for (const Piece& piece : pieces_) {
-        const Address offset = request.address - piece.start;
-        if (request.into.empty() || request.address < piece.start || offset >= piece.bytes.size()) continue;
-        request.got = std::min<std::size_t>(request.into.size(), piece.bytes.size() - offset);
-        std::memcpy(request.into.data(), piece.bytes.data() + offset, request.got);
-      }
+      const auto after = by_start_.upper_bound(request.address);
+      if (after == by_start_.begin() || request.into.empty()) continue;
+      const Piece& piece = pieces_[std::prev(after)->second];
+      const Address offset = request.address - piece.start;
+      if (offset >= piece.bytes.size()) continue;
+      request.got = std::min<std::size_t>(request.into.size(), piece.bytes.size() - offset);
+      std::memcpy(request.into.data(), piece.bytes.data() + offset, request.got);
     }
   }
 
   /// One change: a byte anywhere, or at a word an address inside, any number, or a small negative one.
   void change(Input& input) {
-    const std::size_t which = input.take<std::uint8_t>() % pieces_.size();
+    const std::size_t which =
+        (pieces_.size() > 256 ? input.take<std::uint16_t>() : input.take<std::uint8_t>()) % pieces_.size();
     const std::size_t at = input.take<std::uint16_t>() % pieces_[which].bytes.size();
     switch (input.take<std::uint8_t>() % 4) {
       case 0:
@@ -85,6 +90,7 @@ class ChangedImage final : public Memory {
   }
 
   std::vector<Piece> pieces_;
+  std::map<Address, std::size_t> by_start_;
   std::vector<Change> changes_;
 };
 
