@@ -8,7 +8,7 @@ _selection = None
 def load(objfile=None):
     """Installs commands and guards once, and the pretty-printers for the objfile."""
     global _selection
-    from . import commands, guards, listing, printers, selection, settings, slices, tree
+    from . import commands, guards, listing, printers, selection, settings, slices, stops, tree
     if _selection is None:
         settings.install()
         _selection = selection.Selection()
@@ -16,5 +16,6 @@ def load(objfile=None):
         listing.install(_selection)
         tree.install(_selection)
         slices.install(_selection)
+        stops.install(_selection)
         guards.install(_selection)
     printers.register(_selection, objfile)

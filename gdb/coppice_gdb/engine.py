@@ -243,8 +243,9 @@ class Engine:
 
     def snapshot(self, what=0, ids=(), max_frames=0, within_frames=False):
         """The library's JSON snapshot, kept until the target runs. `within_frames`: GDB may be in the midst of
-        printing frames, so no other thread may be selected, and running greenlets are not walked."""
-        self._refresh(MEMORY if within_frames else MEMORY_AND_REGISTERS)
+        printing frames, or of deciding whether it stops here (and then still calls the thread running), so no other
+        thread may be selected, and running greenlets are not walked."""
+        self._refresh(MEMORY if within_frames else MEMORY_AND_REGISTERS, within_frames)
         key = (what, tuple(ids), max_frames)
         if key not in self._shown:
             array = (ctypes.c_char_p * len(ids))(*[i.encode() for i in ids])
@@ -274,12 +275,12 @@ class Engine:
     def _last_error(self):
         return self._library.cpi_last_error().decode(errors="replace")
 
-    def _refresh(self, wanted):
+    def _refresh(self, wanted, within_frames=False):
         if self._known >= wanted:
             return
         if not self._inferior.pid:
             raise gdb.GdbError("There is no process and no core file.")
-        if gdb.selected_thread() is not None and gdb.selected_thread().is_running():
+        if not within_frames and gdb.selected_thread() is not None and gdb.selected_thread().is_running():
             raise gdb.GdbError("The program is running: stop it first (interrupt).")
         self._shown.clear()
         picture = _Picture(size=ctypes.sizeof(_Picture), pid=self._inferior.pid, is_core=is_core())

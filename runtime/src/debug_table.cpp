@@ -47,6 +47,8 @@ constexpr coppice_debug_greenlet_layout greenlet_layout = {
     .waiting_value = offsetof(coppice_greenlet, waiting_value),
 };
 
+static_assert(offsetof(ThreadState, current) == 16, "the probe in switch_x86_64.S says so");
+
 constexpr coppice_debug_thread_layout thread_layout = {
     .version = offsetof(ThreadState, version),
     .tid = offsetof(ThreadState, tid),

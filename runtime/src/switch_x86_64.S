@@ -147,6 +147,30 @@ coppice_entry:
         .hidden coppice_entry_end
 coppice_entry_end:
 
+/* The two places where a greenlet begins or goes on are one static probe, coppice:switch, in the notes that GDB
+ * (`catch greenlet-switch`), perf and bpftrace read. Argument 1: the greenlet, out of the thread's state at %rbx (offset
+ * held to by debug_table.cpp). It adds no code. */
+        .macro PROBE place
+        .section .note.stapsdt, "", @note
+        .p2align 2
+        .long   8, 3f - 2f, 3           /* namesz, descsz, type */
+        .asciz  "stapsdt"
+2:      .quad   \place, _.stapsdt.base, 0
+        .asciz  "coppice"
+        .asciz  "switch"
+        .asciz  "8@16(%rbx)"
+3:      .p2align 2
+        .endm
+        PROBE   coppice_resume
+        PROBE   coppice_entry
+        /* Readers take the difference between this and where it lies in the file. */
+        .section .stapsdt.base, "aG", @progbits, .stapsdt.base, comdat
+        .weak   _.stapsdt.base
+        .hidden _.stapsdt.base
+_.stapsdt.base:
+        .space  1
+        .size   _.stapsdt.base, 1
+
         .hidden coppice_debug_table
         .section .note.coppice, "a", @note
         .p2align 2

@@ -60,6 +60,16 @@ class Scenario:
     def folding(self):
         self.run_gdb("folding.py", self.program)
 
+    def stops(self):
+        self.run_gdb("stops.py", self.program)
+
+    def stops_cpython(self):
+        """The program is turns.py, for the system's own CPython."""
+        if subprocess.call(["/usr/bin/python3", "-c", "import greenlet"], stderr=subprocess.DEVNULL):
+            print("the system's CPython has no greenlet: skipped")
+            sys.exit(SKIPPED)
+        self.run_gdb("stops_cpython.py", "/usr/bin/python3", variables={"ZOO_SCRIPT": self.program})
+
     def loading(self):
         named = {"COPPICE_GDB": self.package}
         hook = os.path.join(self.folder, "hook.gdb")
