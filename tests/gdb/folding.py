@@ -11,13 +11,15 @@ import truth  # noqa: E402
 
 count = truth.Count()
 REMARK = re.compile(r' <greenlet (.*) began here>')
+# Of a frame without line information GDB's own bt says the library with "from", its frame filters with "at".
+LIBRARY = re.compile(r" from (?=/\S+$)")
 # The runtime's own files, and those of the C++ library through which it calls what a greenlet was given.
 OWN = re.compile(r" at \S*(/runtime/(src|include)/|/bits/(std_function|invoke)\.h:)")
 
 
 def numbered(text):
     """{level: line} of a backtrace without variables."""
-    return {int(re.match(r"#(\d+)", line).group(1)): line for line in text.splitlines() if line.startswith("#")}
+    return {int(re.match(r"#(\d+)", line).group(1)): LIBRARY.sub(" at ", line) for line in text.splitlines() if line.startswith("#")}
 
 
 def place(line):
