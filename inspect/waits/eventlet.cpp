@@ -40,6 +40,7 @@ EventletWaits::Kind EventletWaits::kind_of(Address object) {
 
 std::optional<EventletWaits::Found> EventletWaits::look(WaitSearch& search) {
   if (!search.variables) return std::nullopt;
+  if (heap_.function_name(search.variables->innermost_code(heap_)) != "switch") return std::nullopt;
   const auto& innermost = search.variables->frames(heap_, 1);
   if (innermost.empty()) return std::nullopt;
   Found found;

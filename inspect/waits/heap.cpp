@@ -203,6 +203,17 @@ std::vector<Address> Heap::set_items(Address set) {
   return all;
 }
 
+std::string_view Heap::function_name(Address code) {
+  if (const auto known = function_names_.find(code); known != function_names_.end()) return known->second;
+  std::string name;
+  const bool whole = answered([&] {
+    if (type_name(code) != "code") return;
+    if (const auto text = word(code + layout_.code.name)) name = ascii(*text).value_or(std::string());
+  });
+  if (!whole) return {};
+  return function_names_[code] = std::move(name);
+}
+
 std::optional<std::string> Heap::ascii(Address string) {
   if (type_name(string) != "str") return std::nullopt;
   const auto length = word(string + PythonLayout::string_length);

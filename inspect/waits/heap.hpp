@@ -90,6 +90,10 @@ class Heap {
   /// A float; none for others.
   std::optional<double> real(Address object);
 
+  /// The name of a code object's function, without its class; empty when there is none, or not yet. Valid as
+  /// long as the Heap.
+  std::string_view function_name(Address code);
+
   /// A str of ASCII characters; none for others.
   std::optional<std::string> ascii(Address string);
 
@@ -124,6 +128,7 @@ class Heap {
   std::vector<Range> writable_;
   std::unordered_map<Address, std::string> type_names_;
   std::unordered_map<Address, std::vector<std::string>> classes_;
+  std::unordered_map<Address, std::string> function_names_;         ///< by code object
   std::map<std::pair<Address, std::string>, std::uint64_t> slots_;  ///< by type and name; 0: it has none
 };
 

@@ -13,8 +13,17 @@ PythonVariables::PythonVariables(const PythonLayout& layout, PythonRequest reque
   walk_->begin(request_, left_);
 }
 
-const std::vector<FrameVariables>& PythonVariables::frames(Heap& heap, std::size_t wanted) {
+void PythonVariables::find_frames(Heap& heap) {
   if (chain_ == nullptr && walk_ && heap.advance(*walk_)) chain_ = &walk_->chain();
+}
+
+Address PythonVariables::innermost_code(Heap& heap) {
+  find_frames(heap);
+  return chain_ != nullptr && !chain_->frames.empty() ? chain_->frames.front().code : 0;
+}
+
+const std::vector<FrameVariables>& PythonVariables::frames(Heap& heap, std::size_t wanted) {
+  find_frames(heap);
   if (chain_ == nullptr) return frames_;
   const std::size_t count = std::min({wanted, most_frames, chain_->frames.size()});
   // All are asked for, so that one round of fetching serves them all.
@@ -44,13 +53,13 @@ bool PythonVariables::read(Heap& heap, const RawPythonFrame& frame, FrameVariabl
 
 std::string PythonVariables::function(Heap& heap) {
   if (function_) return *function_;
-  const auto& innermost = frames(heap, 1);
-  if (innermost.empty()) return {};
+  const Address innermost = innermost_code(heap);
+  if (innermost == 0) return {};
   const auto& code = layout_.code;
   std::string text;
   const bool known = heap.answered([&] {
-    const auto name =
-        heap.word(innermost.front().code + (code.qualified_name != 0 ? code.qualified_name : code.name));
+    if (heap.type_name(innermost) != "code") return;
+    const auto name = heap.word(innermost + (code.qualified_name != 0 ? code.qualified_name : code.name));
     if (name) text = heap.ascii(*name).value_or(std::string());
   });
   if (known) function_ = text;

@@ -35,11 +35,15 @@ class PythonVariables {
   /// Provisional while Heap::pending().
   const std::vector<FrameVariables>& frames(Heap& heap, std::size_t wanted = usual_frames);
 
+  /// The code object of the innermost frame; 0 when there is none, or not yet. Reads no variables.
+  Address innermost_code(Heap& heap);
+
   /// The qualified name of the innermost function, before CPython 3.11 its name; empty when there is none.
   /// Provisional while Heap::pending().
   std::string function(Heap& heap);
 
  private:
+  void find_frames(Heap& heap);
   bool read(Heap& heap, const RawPythonFrame& frame, FrameVariables& into) const;
 
   const PythonLayout& layout_;
