@@ -202,6 +202,7 @@ void write_greenlet(JsonWriter& json, const SnapshotGreenlet& entry, bool frames
   write_error(json, "error", entry.error);
   write_counters(json, greenlet);
   write_origin(json, entry.origin);
+  write_error(json, "origin_error", entry.origin_error);
   json.close_object();
 }
 

@@ -40,12 +40,18 @@ std::string slice_text(const Greenlet& greenlet) {
 
 /// What a greenlet runs, and where it was spawned.
 std::string origin_text(const SnapshotGreenlet& entry, const TextStyle& style) {
+  if (entry.origin_error) {
+    return "    " +
+           paint(style.color, red, "function and spawner missing: " + describe(*entry.origin_error)) + "\n";
+  }
   if (!entry.origin) return {};
   const Origin& origin = *entry.origin;
   std::string text;
   if (!origin.function.empty()) {
     text += "    runs " + paint(style.color, yellow, printable(origin.function)) + "(" +
-            printable(origin.arguments) + ")\n";
+            printable(origin.arguments) + ")";
+    if (origin.minimal_ident) text += fmt::format(", minimal_ident {}", *origin.minimal_ident);
+    text += "\n";
   }
   text += "    spawned";
   if (entry.greenlet.spawner) text += " by greenlet " + *entry.greenlet.spawner;

@@ -37,6 +37,16 @@ GreenletFields fields_of(const Greenlet& greenlet, Address place) {
   return fields;
 }
 
+bool has_no_stack(const Greenlet& greenlet) {
+  return greenlet.state == State::unstarted || greenlet.state == State::finished;
+}
+
+/// Whether it is unstarted or finished still (cpython_states.hpp has the tests).
+bool same_without_stack(const Greenlet& greenlet, const GreenletFields& now) {
+  const bool started = now.stop != 0;
+  return now.object == greenlet.address && now.start == 0 && started == (greenlet.state == State::finished);
+}
+
 class CpythonProvider final : public Provider {
  public:
   CpythonProvider(const Target& target, std::vector<GreenletExtension> extensions,
@@ -101,10 +111,21 @@ class CpythonProvider final : public Provider {
       copied.push_back({fields_of(*greenlets[i], place), std::move(*greenlets[i]), false});
     }
     copier.verify(copied);
+    std::vector<GreenletFields> now;
+    read_fields(known, layout, types, copied, now);
     for (std::size_t i = 0; i < greenlets.size(); ++i) {
       *greenlets[i] = std::move(copied[i].greenlet);
-      same[i] = same[i] || !copied[i].torn;
+      same[i] = same[i] ||
+                (has_no_stack(*greenlets[i]) ? same_without_stack(*greenlets[i], now[i]) : !copied[i].torn);
     }
+  }
+
+  void read_fields(const Known& known, const GreenletLayout& layout, GreenletTypes& types,
+                   std::span<const CopiedGreenlet> copied, std::vector<GreenletFields>& now) const {
+    std::vector<Address> places;
+    places.reserve(copied.size());
+    for (const CopiedGreenlet& one : copied) places.push_back(one.fields.pimpl);
+    GreenletFieldReader(target_.memory(), known.extension, layout, types).read(places, now);
   }
 
   /// The CPython whose module holds the type of all types belongs to the extension. It may not have started

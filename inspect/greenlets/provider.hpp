@@ -44,10 +44,10 @@ class Provider {
   /// `unsupported`).
   virtual Result<ProviderReading> read(const ReadOptions& options) = 0;
 
-  /// Whether each of these, that read() has given and that sleep, is where it was then: its fields, its stack
-  /// and its Python frames are the same. They must have their stacks still, and are as before afterwards. For
-  /// who reads more of them later from a target that runs. This default is for those whose greenlets say all
-  /// by themselves.
+  /// Whether each of these, that read() has given and that did not run, is where it was then: its fields, its
+  /// stack and its Python frames are the same; one that was unstarted or finished still is. They must have
+  /// their stacks still, and are as before afterwards. For who reads more of them later from a target that
+  /// runs. This default is for those whose greenlets say all by themselves.
   virtual std::vector<bool> still_there(std::span<Greenlet* const> greenlets) const {
     return std::vector<bool>(greenlets.size(), true);
   }

@@ -348,7 +348,10 @@ Result<Snapshot> Session::take(const SnapshotOptions& options) {
   snapshot.stats.read_ns = ns_since(reading);
   impl_->find_waits(snapshot);
   watch.forget_waits(snapshot.greenlets);
-  if (options.origins) impl_->find_origins(snapshot);
+  if (options.origins) {
+    impl_->find_origins(snapshot);
+    watch.forget_origins(snapshot.greenlets);
+  }
   if (options.frames) impl_->walk(snapshot, options, watch);
   for (SnapshotGreenlet& entry : snapshot.greenlets) entry.greenlet.stack = {};
 

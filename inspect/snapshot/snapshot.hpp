@@ -70,6 +70,7 @@ struct SnapshotGreenlet {
   std::optional<Error> python_error;  ///< why Python frames are missing; none when all are there
   Address outermost_sp = 0;      ///< of the outermost native frame; 0: the base was not reached (not in JSON)
   std::optional<Origin> origin;  ///< where SnapshotOptions::origins asked for it
+  std::optional<Error> origin_error;  ///< why there is none, though it could be read
   bool chosen =
       true;  ///< its stack was asked for: by SnapshotOptions::ids, or because all were (not in JSON)
 };

@@ -2,11 +2,21 @@
 
 #include <algorithm>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "inspect/python/python_locals.hpp"
 
 namespace coppice::inspect {
+namespace {
+
+constexpr std::string_view gevent_type = "gevent._gevent_cgreenlet.Greenlet";
+
+Error ran_on(const Greenlet& greenlet) {
+  return {ErrorCode::torn, greenlet.address, "it ran on before they could be read"};
+}
+
+}  // namespace
 
 Watch::Watch(const Target& target, std::span<const std::unique_ptr<Provider>> providers)
     : target_(target), providers_(providers) {
@@ -15,7 +25,7 @@ Watch::Watch(const Target& target, std::span<const std::unique_ptr<Provider>> pr
   if (std::ranges::any_of(providers, needs_it)) before_ = target.stillness();
 }
 
-/// Those that slept when they were read and have run since.
+/// Those that did not run when they were read and have run since.
 std::vector<Greenlet*> Watch::gone_on(std::span<Greenlet* const> greenlets) const {
   std::vector<Greenlet*> gone;
   const bool live = target_.kind() == Target::Kind::live;
@@ -23,8 +33,8 @@ std::vector<Greenlet*> Watch::gone_on(std::span<Greenlet* const> greenlets) cons
   for (const std::unique_ptr<Provider>& provider : providers_) {
     std::vector<Greenlet*> own;
     for (Greenlet* greenlet : greenlets) {
-      const bool asleep = greenlet->state == State::suspended || greenlet->state == State::orphaned;
-      if (asleep && greenlet->provider == provider->name()) own.push_back(greenlet);
+      if (greenlet->state != State::running && greenlet->provider == provider->name())
+        own.push_back(greenlet);
     }
     const std::vector<bool> there = provider->still_there(own);
     for (std::size_t i = 0; i < own.size(); ++i) {
@@ -42,6 +52,23 @@ void Watch::forget_waits(std::span<SnapshotGreenlet> greenlets) const {
   for (Greenlet* greenlet : gone_on(waiting)) greenlet->waiting.reset();
 }
 
+void Watch::forget_origins(std::span<SnapshotGreenlet> greenlets) const {
+  std::vector<Greenlet*> all;
+  std::unordered_map<const Greenlet*, SnapshotGreenlet*> entries;
+  for (SnapshotGreenlet& entry : greenlets) {
+    const bool ended = entry.chosen && entry.greenlet.type == gevent_type;  // another object is there by now
+    if (!entry.origin && !ended) continue;
+    all.push_back(&entry.greenlet);
+    entries.emplace(&entry.greenlet, &entry);
+  }
+  for (Greenlet* greenlet : gone_on(all)) {
+    SnapshotGreenlet& entry = *entries.at(greenlet);
+    entry.origin.reset();
+    greenlet->spawner.reset();
+    entry.origin_error = ran_on(*greenlet);
+  }
+}
+
 void Watch::forget_locals(std::span<SnapshotGreenlet* const> greenlets,
                           std::span<PythonStacks::Found> stacks) const {
   std::vector<Greenlet*> all;
@@ -52,8 +79,7 @@ void Watch::forget_locals(std::span<SnapshotGreenlet* const> greenlets,
   for (std::size_t i = 0; i < greenlets.size(); ++i) {
     const Greenlet* greenlet = &greenlets[i]->greenlet;
     if (!gone.contains(greenlet)) continue;
-    const auto unknown = std::make_shared<const PythonLocals>(PythonLocals{
-        {}, 0, Error{ErrorCode::torn, greenlet->address, "it ran on before they could be read"}});
+    const auto unknown = std::make_shared<const PythonLocals>(PythonLocals{{}, 0, ran_on(*greenlet)});
     for (PythonFrame& frame : stacks[i].stack.frames) frame.locals = unknown;
   }
 }

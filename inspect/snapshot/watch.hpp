@@ -23,6 +23,9 @@ class Watch {
   /// Takes away waits that were found when their greenlet had gone on: they are not what its stacks show.
   void forget_waits(std::span<SnapshotGreenlet> greenlets) const;
 
+  /// Likewise what they run and who spawned them; says so in `origin_error`. Those that run are not asked.
+  void forget_origins(std::span<SnapshotGreenlet> greenlets) const;
+
   /// Likewise the variables of `stacks`, each of the greenlet at the same place.
   void forget_locals(std::span<SnapshotGreenlet* const> greenlets,
                      std::span<PythonStacks::Found> stacks) const;

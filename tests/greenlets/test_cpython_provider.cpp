@@ -409,3 +409,24 @@ TEST_CASE("whether a greenlet has been switched since it was read can be asked")
   fake.put(asleep[1]->slice.copy, 0x0123456789abcdef);
   CHECK(provider->still_there(asleep) == expected);
 }
+
+TEST_CASE("whether a greenlet has started since it was read can be asked") {
+  FakeCpython fake({&known_layouts[2], 11, false}, one_of_each_kind());
+  fake.run(0, 1);
+  const auto provider = find_cpython(fake.target);
+  auto reading = provider->read({});
+  REQUIRE(reading.ok());
+  std::vector<Greenlet*> stackless;
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < reading->greenlets.size(); ++i) {
+    Greenlet& greenlet = reading->greenlets[i];
+    if (greenlet.state != State::unstarted && greenlet.state != State::finished) continue;
+    stackless.push_back(&greenlet);
+    numbers.push_back(i);
+  }
+  REQUIRE(stackless.size() >= 2);
+  CHECK(provider->still_there(stackless) == std::vector<bool>(stackless.size(), true));
+  for (const std::size_t number : numbers)
+    fake.put(fake.pimpl(number) + known_layouts[2].start, 0x7f0000001000);
+  CHECK(provider->still_there(stackless) == std::vector<bool>(stackless.size(), false));
+}

@@ -117,6 +117,8 @@ class Checker {
       for (const char* name : {"function", "file"}) field(frame, where, name, or_null(is_text));
       field(frame, where, "line", or_null(is_count));
     }
+    const json& missing = field(greenlet, where, "origin_error", or_null(&json::is_object));
+    if (missing.is_object()) field(missing, where + ".origin_error", "message", is_text);
     slice(greenlet, where);
     const json& end = field(greenlet, where, "end", or_null(one_of({"base", "truncated", "error"})));
     const json& error = field(greenlet, where, "error", or_null(&json::is_object));

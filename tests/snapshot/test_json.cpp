@@ -70,6 +70,7 @@ TEST_CASE("local variables are in the frames whose variables were asked for") {
   CHECK(greenlet["function"] == "Shop.serve");
   CHECK(greenlet["arguments"] == "1, name='x'");
   CHECK(greenlet["minimal_ident"] == 7);
+  CHECK(greenlet["origin_error"].is_null());
   CHECK(greenlet["spawn_stack"] == json::parse(R"([{"function": "pay", "file": "shop.py", "line": 46}])"));
   CHECK(to_json(sample_snapshot()).find("locals") == std::string::npos);
 }

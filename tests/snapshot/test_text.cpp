@@ -14,9 +14,9 @@ namespace {
 
 using Writer = bool (*)(const Snapshot&, const TextStyle&, const Sink&);
 
-std::string text_of(Writer write, const TextStyle& style = {}) {
+std::string text_of(Writer write, const TextStyle& style = {}, const Snapshot& snapshot = sample_snapshot()) {
   std::string text;
-  REQUIRE(write(sample_snapshot(), style, [&text](std::string_view piece) {
+  REQUIRE(write(snapshot, style, [&text](std::string_view piece) {
     text += piece;
     return true;
   }));
@@ -46,13 +46,9 @@ TEST_CASE("without colour no escape reaches the terminal, with colour each is cl
 }
 
 TEST_CASE("local variables stand below their frame, what it runs and who spawned it before all") {
-  std::string text;
-  CHECK(write_backtraces(snapshot_with_locals(), {}, [&text](std::string_view piece) {
-    text += piece;
-    return true;
-  }));
+  const std::string text = text_of(write_backtraces, {}, snapshot_with_locals());
   const std::string expected =
-      "    runs Shop.serve(1, name='x')\n"
+      "    runs Shop.serve(1, name='x'), minimal_ident 7\n"
       "    spawned by greenlet 1 at shop.py:46 in pay\n"
       "#0  python             in pay at shop.py:46\n"
       "        amount = 12\n"
@@ -62,6 +58,14 @@ TEST_CASE("local variables stand below their frame, what it runs and who spawned
       "        variables missing: the function returned at 0x7f1000\n";
   INFO(text);
   CHECK(text.find(expected) != std::string::npos);
+}
+
+TEST_CASE("what a greenlet runs is missing with a reason where it has gone on") {
+  Snapshot snapshot = snapshot_with_locals();
+  snapshot.greenlets[0].origin.reset();
+  snapshot.greenlets[0].origin_error = Error{ErrorCode::torn, 0, "it ran on"};
+  CHECK(text_of(write_backtraces, {}, snapshot).find("\n    function and spawner missing: it ran on\n#0") !=
+        std::string::npos);
 }
 
 TEST_CASE("a list fits the width of the terminal") {

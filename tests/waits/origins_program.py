@@ -57,7 +57,10 @@ orphan = gevent.spawn(lambda: keep(gevent.spawn(forever, "its spawner ends")))
 done = keep(gevent.spawn(lambda: 1))
 gevent.sleep(0.1)
 del orphan
-kept[0].minimal_ident  # only now gevent gives it one
+# Only now gevent gives them one; the number of one that has gone is given again.
+asked = {kept[0]: kept[0].minimal_ident, kept[20]: kept[20].minimal_ident}
+kept[21].name  # its default is made of it
+asked[kept[21]] = kept[21].minimal_ident
 expected = {}
 for greenlet in kept:
     spawner = greenlet.spawning_greenlet()
@@ -67,7 +70,7 @@ for greenlet in kept:
     function = greenlet.__dict__.get("_run")
     expected[hex(id(greenlet))] = {
         "function": name_of(function) if function else None, "arguments": ", ".join(arguments),
-        "minimal_ident": 0 if greenlet is kept[0] else None, "spawner": hex(id(spawner)) if spawner is not None else None,
+        "minimal_ident": asked.get(greenlet), "spawner": hex(id(spawner)) if spawner is not None else None,
         "stack": frames(greenlet.spawning_stack)}
     spawner = None
 print(json.dumps(expected), flush=True)

@@ -21,11 +21,12 @@ def compare(how, *target):
         shown = {key: greenlet[key] for key in ("function", "arguments", "minimal_ident", "spawner")}
         shown["stack"] = [[frame["function"], frame["file"], frame["line"]] for frame in greenlet["spawn_stack"] or []]
         frames += len(shown["stack"])
-        if greenlet["minimal_ident"] is not None and wanted["minimal_ident"] is None:
-            wanted = {**wanted, "minimal_ident": greenlet["minimal_ident"]}  # gevent gave it one for its own purposes
         if shown != wanted:
             failures.append("%s: %s is\n  %s, not\n  %s" % (how, identity, shown, wanted))
     print("%s: %d greenlets, %d frames compared" % (how, len(expected), frames))
+    idents = sorted(g["minimal_ident"] for g in found.values() if g["minimal_ident"] is not None)
+    if idents != [0, 1, 2]:
+        failures.append("%s: the numbers of three that were asked for them are %s" % (how, idents))
     if len(expected) < 40 or frames < 60:
         failures.append("%s: too few" % how)
 
