@@ -20,7 +20,17 @@ constexpr std::uint64_t watcher_args = 0x20;
 constexpr std::uint64_t watcher_active = 0x40;
 constexpr std::uint64_t size_without_data = 0x68, size_with_data = 0x70;
 constexpr std::uint64_t io_fd = 0x60, timer_at = 0x58;  // where there is no `data`
-constexpr std::uint32_t ev_read = 1, ev_write = 2;
+constexpr std::uint32_t ev_read = 1, ev_write = 2;      // and libuv's UV_READABLE and UV_WRITABLE
+
+constexpr std::string_view extension_of_libev = "gevent.libev.corecext";
+
+// CDataObject of cffi: c_data, where the structure is.
+constexpr std::uint64_t cffi_data = 0x18;
+// uv_timer_t (include/uv.h and uv/unix.h of libuv 1): data, loop, type, close_cb, handle_queue[2], u[4],
+// next_closing, flags, timer_cb, heap_node[3], timeout, repeat.
+constexpr std::uint64_t uv_type = 0x10, uv_timeout = 0x80, uv_repeat = 0x88;
+constexpr std::uint32_t uv_timer = 13;
+constexpr double milliseconds = 1000, latest_due = 1e12;
 
 }  // namespace
 
@@ -28,16 +38,20 @@ GeventKind gevent_kind(std::string_view class_name) {
   if (!class_name.starts_with("gevent.")) return GeventKind::none;
   const std::string_view name = class_name.substr(class_name.rfind('.') + 1);
   const std::string_view module = class_name.substr(0, class_name.size() - name.size() - 1);
-  if (module == "gevent.libev.corecext") {
-    constexpr std::array<std::pair<std::string_view, GeventKind>, 5> watchers{{{"io", GeventKind::io},
-                                                                               {"timer", GeventKind::timer},
-                                                                               {"child", GeventKind::child},
-                                                                               {"signal", GeventKind::signal},
-                                                                               {"stat", GeventKind::stat}}};
+  if (module == extension_of_libev || module == "gevent.libuv.watcher") {
+    static constexpr std::array<std::pair<std::string_view, GeventKind>, 7> watchers{
+        {{"io", GeventKind::io},
+         {"_multiplexwatcher", GeventKind::io},
+         {"timer", GeventKind::timer},
+         {"child", GeventKind::child},
+         {"signal", GeventKind::signal},
+         {"stat", GeventKind::stat},
+         {"watcher", GeventKind::other_watcher}}};
     for (const auto& [watcher, kind] : watchers) {
       if (name == watcher) return kind;
     }
-    return name == "loop" ? GeventKind::none : GeventKind::other_watcher;
+    const bool other = module == extension_of_libev && name != "loop";
+    return other ? GeventKind::other_watcher : GeventKind::none;
   }
   if (name.ends_with("Waiter")) return GeventKind::waiter;
   if (name == "Event") return GeventKind::event;
@@ -65,8 +79,13 @@ bool GeventObjects::waits_for(Address waiter, Address greenlet) {
   return std::ranges::find(words, greenlet) != words.end();
 }
 
+bool GeventObjects::in_python(Address watcher) {
+  return !heap_.type_name(watcher).starts_with(extension_of_libev);
+}
+
 bool GeventObjects::watcher_calls(Address watcher, Address waiter) {
-  const auto args = heap_.word(watcher + watcher_args);
+  auto args = in_python(watcher) ? heap_.attribute(watcher, "_args") : heap_.word(watcher + watcher_args);
+  if (!args) args = heap_.attribute(watcher, "args");  // of one of several watchers of a descriptor
   if (!args || !heap_.plausible(*args)) return false;
   const auto items = heap_.items(*args);
   return !items.empty() && items.front() == waiter;
@@ -155,24 +174,60 @@ std::optional<std::uint64_t> GeventObjects::shift_of_active(Address watcher) {
 }
 
 std::optional<GeventObjects::Io> GeventObjects::io(Address watcher) {
+  if (in_python(watcher)) return io_in_python(watcher);
   const auto shift = shift_of_active(watcher);
   const auto both = shift ? heap_.word(watcher + io_fd + *shift) : std::nullopt;
   if (!both) return std::nullopt;
-  const auto events = static_cast<std::uint32_t>(*both >> 32U);
-  Io io;
-  io.fd = static_cast<int>(static_cast<std::uint32_t>(*both));
-  io.reads = (events & ev_read) != 0;
-  io.writes = (events & ev_write) != 0;
-  if (io.fd < 0 || (!io.reads && !io.writes)) return std::nullopt;
-  return io;
+  return io_of(static_cast<std::int32_t>(static_cast<std::uint32_t>(*both)), *both >> 32U);
+}
+
+std::optional<GeventObjects::Io> GeventObjects::io_in_python(Address watcher) {
+  const auto events = heap_.attribute(watcher, "_events");
+  const auto shared = heap_.attribute(watcher, "_watcher_ref");  // the one watcher that libuv has of an fd
+  const auto fd = heap_.attribute(shared.value_or(watcher), "_fd");
+  const auto number = fd ? heap_.integer(*fd) : std::nullopt;
+  const auto mask = events ? heap_.integer(*events) : std::nullopt;
+  if (!number || !mask) return std::nullopt;
+  return io_of(*number, static_cast<std::uint64_t>(*mask));
+}
+
+std::optional<GeventObjects::Io> GeventObjects::io_of(std::int64_t fd, std::uint64_t events) {
+  if (fd < 0 || fd > INT32_MAX || (events & (ev_read | ev_write)) == 0) return std::nullopt;
+  return Io{static_cast<int>(fd), (events & ev_read) != 0, (events & ev_write) != 0};
+}
+
+/// The libuv timer of gevent's. libuv counts in milliseconds of CLOCK_MONOTONIC.
+std::optional<double> GeventObjects::timer_due_in_python(Address watcher) {
+  const auto after = real_attribute(watcher, "_after"), repeat = real_attribute(watcher, "_repeat");
+  const auto data = heap_.attribute(watcher, "_watcher");
+  if (!after || !repeat || !data || !heap_.type_name(*data).starts_with("_cffi_backend."))
+    return std::nullopt;
+  const auto timer = heap_.word(*data + cffi_data);
+  if (!timer || !heap_.plausible(*timer)) return std::nullopt;
+  const auto type = heap_.word(*timer + uv_type), timeout = heap_.word(*timer + uv_timeout);
+  const auto every = heap_.word(*timer + uv_repeat);
+  if (!type || !timeout || !every || static_cast<std::uint32_t>(*type) != uv_timer) return std::nullopt;
+  // What it was made with tells whether this is the layout.
+  const auto due = static_cast<double>(*timeout) / milliseconds;
+  const bool same = std::abs(static_cast<double>(*every) - *repeat * milliseconds) <= 1;
+  return same && due >= *after && due < latest_due ? std::optional(due) : std::nullopt;
+}
+
+/// A float or an int.
+std::optional<double> GeventObjects::real_attribute(Address object, std::string_view name) {
+  const auto value = heap_.attribute(object, name);
+  if (!value) return std::nullopt;
+  const auto number = heap_.integer(*value);
+  return number ? static_cast<double>(*number) : heap_.real(*value);
 }
 
 std::optional<double> GeventObjects::timer_due(Address watcher) {
+  if (in_python(watcher)) return timer_due_in_python(watcher);
   const auto shift = shift_of_active(watcher);
   const auto at = shift ? heap_.word(watcher + timer_at + *shift) : std::nullopt;
   if (!at) return std::nullopt;
   const auto due = std::bit_cast<double>(*at);
-  if (!std::isfinite(due) || due <= 0 || due > 1e12) return std::nullopt;
+  if (!std::isfinite(due) || due <= 0 || due > latest_due) return std::nullopt;
   return due;
 }
 

@@ -10,7 +10,8 @@
 //
 // Only what leads back counts: a pointer that merely lies on a stack may be left over from an earlier call.
 // The layouts of gevent's extension types (gevent/*.pxd, 20.9 to 26.9) differ, and those of the same classes
-// in pure Python (PURE_PYTHON=1) have slots, so fields are found by what they hold.
+// in pure Python (PURE_PYTHON=1) have slots, so fields are found by what they hold. On libuv watchers are
+// Python objects.
 #pragma once
 
 #include <cstdint>
@@ -64,13 +65,13 @@ class GeventObjects {
   /// How many items the queue has, and how many wait on it.
   QueueUse use_of(Address queue);
 
-  /// libev's ev_io inside gevent's io.
+  /// What gevent's io watches: libev's ev_io inside of it, on libuv its Python attributes.
   struct Io {
     int fd = -1;
     bool reads = false, writes = false;
   };
   std::optional<Io> io(Address watcher);
-  /// When libev's ev_timer inside gevent's timer is due, in seconds of CLOCK_MONOTONIC.
+  /// When the timer of libev or libuv inside of gevent's is due, in seconds of CLOCK_MONOTONIC.
   std::optional<double> timer_due(Address watcher);
 
  private:
@@ -78,6 +79,11 @@ class GeventObjects {
     std::unordered_set<Address> greenlets;  ///< whose `switch` its list holds
     std::unordered_set<Address> queued;     ///< what its deques hold
   };
+  static std::optional<Io> io_of(std::int64_t fd, std::uint64_t events);
+  bool in_python(Address watcher);
+  std::optional<Io> io_in_python(Address watcher);
+  std::optional<double> timer_due_in_python(Address watcher);
+  std::optional<double> real_attribute(Address object, std::string_view name);
   std::vector<std::uint64_t> fields(Address object);
   const Held* held(Address object);
   std::optional<std::uint64_t> shift_of_active(Address watcher);

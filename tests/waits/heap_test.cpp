@@ -268,6 +268,9 @@ TEST_CASE("kinds are told by whole names") {
   CHECK(gevent_kind("gevent._gevent_c_semaphore.BoundedSemaphore") == GeventKind::semaphore);
   CHECK(gevent_kind("gevent._gevent_cqueue.Queue") == GeventKind::queue);
   CHECK(gevent_kind("gevent.queue.Queue") == GeventKind::queue);
+  CHECK(gevent_kind("gevent.libuv.watcher._multiplexwatcher") == GeventKind::io);
+  CHECK(gevent_kind("gevent.libuv.watcher.watcher") == GeventKind::other_watcher);
+  CHECK(gevent_kind("gevent.libuv.watcher.libuv_error_wrapper") == GeventKind::none);
   CHECK(gevent_kind("gevent._gevent_cqueue.Channel") == GeventKind::channel);
   CHECK(gevent_kind("threading.Event") == GeventKind::none);
   CHECK(gevent_kind("gevent.libev.corecext.loop") == GeventKind::none);
