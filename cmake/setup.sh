@@ -12,7 +12,7 @@ build_packages=(g++ cmake ninja-build pkg-config libunwind-19-dev libdw-dev libe
   libcli11-dev libfmt-dev nlohmann-json3-dev scdoc)
 python_packages=(python3 python3-greenlet python3-gevent python3-eventlet python3-sqlalchemy python3-aiosqlite gunicorn)
 test_packages=("${python_packages[@]}" python3-dev catch2 libbenchmark-dev libboost-context-dev gdb gdbserver tmux python3-pyte elfutils binutils dwz clang-19)
-ci_packages=(git clang-format-19 clang-tidy-19 libclang-rt-19-dev lld-19 debootstrap python3-venv)
+ci_packages=(git python3-dbg clang-format-19 clang-tidy-19 libclang-rt-19-dev lld-19 debootstrap python3-venv)
 
 case "${1:-}" in
   build) wanted=("${build_packages[@]}") ;;

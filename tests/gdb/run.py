@@ -70,6 +70,9 @@ class Scenario:
             sys.exit(SKIPPED)
         self.run_gdb("stops_cpython.py", "/usr/bin/python3", variables={"ZOO_SCRIPT": self.program})
 
+    def printing(self):
+        self.run_gdb("printing.py", self.program, variables={"COPPICE_GDB": self.package})
+
     def loading(self):
         named = {"COPPICE_GDB": self.package}
         hook = os.path.join(self.folder, "hook.gdb")
@@ -80,7 +83,7 @@ class Scenario:
         if "O2" in self.program:  # on the shared runtime: GDB finds the commands beside it by itself
             safe = os.path.dirname(os.path.dirname(self.package))
             self.run_gdb("loading.py", "-iex", "add-auto-load-safe-path " + safe, self.program, "-x", hook, load=False,
-                         variables=named)
+                         variables={**named, "ZOO_LOADED_BY_ITSELF": "1"})
 
     def core(self):
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
