@@ -37,6 +37,7 @@ constexpr PythonLayout until_3_10() {
                  .local_kinds = 0};
   layout.type_cached_keys = 0x360;
   layout.coroutine_name = 0x38;
+  layout.function_code = 0x10;
   layout.ascii_data = 0x30;
   layout.compact_data = 0x48;
   layout.legacy_data = 0x48;
@@ -58,6 +59,7 @@ constexpr PythonLayout layout_3_10() {
   layout.frame_object.locals = 0x160;
   layout.type_cached_keys = 0x368;
   layout.coroutine_name = 0x30;
+  layout.function_code = 0x30;
   return layout;
 }
 
@@ -99,6 +101,7 @@ constexpr PythonLayout layout_3_11() {
   layout.dict = {.sized_by_log = true, .values = 0, .managed = ManagedDict::separate};
   layout.type_cached_keys = 0x368;
   layout.coroutine_name = 0x28;
+  layout.function_code = 0x30;
   return layout;
 }
 

@@ -111,6 +111,7 @@ struct PythonLayout {
   DictLayout dict;
   std::uint16_t type_cached_keys = 0;  ///< PyHeapTypeObject: ht_cached_keys
   std::uint16_t coroutine_name = 0;    ///< PyCoroObject: cr_qualname
+  std::uint16_t function_code = 0;     ///< PyFunctionObject: func_code
   std::uint16_t ascii_data = 0;        ///< of a compact ASCII str
   std::uint16_t compact_data = 0;      ///< of another compact str
   std::uint16_t legacy_data = 0;       ///< pointer to the characters of a str that is not compact

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "inspect/memory/cached_memory.hpp"
+#include "inspect/python/python_callable.hpp"
 #include "inspect/python/python_dict.hpp"
 #include "inspect/python/python_objects.hpp"
 #include "inspect/python/python_repr.hpp"
@@ -21,10 +22,8 @@ constexpr std::uint64_t first_field = 0x10, largest_greenlet = 0x200;
 constexpr std::size_t args_before = 3, kwargs_before = 2, spawner_before = 1;
 /// Of gevent's _Frame: f_code, f_lineno (an int of C), f_back.
 constexpr std::uint64_t frame_code = 0x10, frame_line = 0x18, frame_back = 0x20;
-/// PyWeakReference: wr_object. PyMethodObject: im_func. PyCFunctionObject: m_ml.
-constexpr std::uint64_t reference_object = 0x10, method_function = 0x10, builtin_definition = 0x10;
-/// PyFunctionObject: func_code, until 3.9 and from 3.10 on.
-constexpr std::uint64_t old_function_code = 0x10, function_code = 0x30;
+/// PyWeakReference: wr_object.
+constexpr std::uint64_t reference_object = 0x10;
 
 constexpr std::size_t most_frames = 32, most_arguments = 8, most_attributes = 64, longest_name = 200;
 constexpr ReprLimits argument_limits = {.length = 80, .characters = 40, .items = 4, .depth = 1};
@@ -133,28 +132,9 @@ class OriginReader {
     const auto attributes = read_python_attributes(memory_, python_.layout, greenlet, most_attributes);
     if (!attributes.ok()) return {};
     for (const auto& [name, value] : attributes->items) {
-      if (text(name) == "_run") return callable(value);
+      if (text(name) == "_run") return python_callable(memory_, python_.layout, value);
     }
     return {};
-  }
-
-  std::string callable(Address object) {
-    if (type_name(object) == "method") object = pointer_at(object + method_function);
-    if (type_name(object) == "function") {
-      const bool old = python_.version.minor() < 10;
-      const Address code = pointer_at(object + (old ? old_function_code : function_code));
-      return type_of(code) == python_.types.code ? code_name(code) : std::string();
-    }
-    const std::string_view type = type_name(object);
-    // Cython's functions begin like built-in ones; so do those of the next version, or this is no name.
-    const bool builtin = type == "builtin_function_or_method" || type.ends_with("cython_function_or_method");
-    std::string name =
-        builtin ? c_string(pointer_at(pointer_at(object + builtin_definition))) : std::string();
-    const bool sensible = std::ranges::all_of(name, [](char c) {
-      return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    });
-    if (sensible && !name.empty()) return name;
-    return type.empty() ? std::string() : "<" + std::string(type) + ">";
   }
 
   std::string arguments(Address args, Address kwargs) const {

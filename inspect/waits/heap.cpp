@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "inspect/python/python_callable.hpp"
 #include "inspect/python/python_objects.hpp"
 
 namespace coppice::inspect {
@@ -229,6 +230,10 @@ std::optional<std::int64_t> Heap::integer(Address object) {
   if (type_name(object) != "int") return std::nullopt;
   const auto read = read_python_integer(Fetched(*this), layout_, object);
   return read.ok() ? read->value : std::nullopt;
+}
+
+std::string Heap::callable(Address object) {
+  return python_callable(Fetched(*this), layout_, object);
 }
 
 std::optional<double> Heap::real(Address object) {

@@ -84,6 +84,9 @@ class Heap {
   };
   std::optional<BoundMethod> bound_method(Address object);
 
+  /// The name of what can be called, as python_callable() says it.
+  std::string callable(Address object);
+
   /// An int that 64 bits are enough for; none for others.
   std::optional<std::int64_t> integer(Address object);
 

@@ -6,10 +6,10 @@
 namespace coppice::inspect {
 
 PythonVariables::PythonVariables(const PythonLayout& layout, const PythonChain& chain)
-    : layout_(layout), chain_(&chain) {}
+    : layout_(layout), left_(0), chain_(&chain) {}
 
-PythonVariables::PythonVariables(const PythonLayout& layout, PythonRequest request)
-    : layout_(layout), request_(std::move(request)), walk_(FrameWalk(layout_, most_frames)) {
+PythonVariables::PythonVariables(const PythonLayout& layout, PythonRequest request, std::size_t most)
+    : layout_(layout), request_(std::move(request)), left_(most), walk_(FrameWalk(layout_, most)) {
   walk_->begin(request_, left_);
 }
 
@@ -36,6 +36,13 @@ const std::vector<FrameVariables>& PythonVariables::frames(Heap& heap, std::size
     if (readable) frames_.push_back(std::move(variables));
   }
   return frames_;
+}
+
+std::optional<FrameVariables> PythonVariables::outermost(Heap& heap) {
+  find_frames(heap);
+  if (chain_ == nullptr || chain_->error || chain_->frames.empty()) return std::nullopt;
+  FrameVariables variables;
+  return read(heap, chain_->frames.back(), variables) ? std::optional(std::move(variables)) : std::nullopt;
 }
 
 bool PythonVariables::read(Heap& heap, const RawPythonFrame& frame, FrameVariables& into) const {

@@ -26,8 +26,8 @@ class PythonVariables {
 
   /// All references must outlive the object. Of frames that are known.
   PythonVariables(const PythonLayout& layout, const PythonChain& chain);
-  /// Of a stack whose frames have to be found first.
-  PythonVariables(const PythonLayout& layout, PythonRequest request);
+  /// Of a stack whose frames have to be found first, `most` of them at most.
+  PythonVariables(const PythonLayout& layout, PythonRequest request, std::size_t most = most_frames);
   PythonVariables(const PythonVariables&) = delete;
   PythonVariables& operator=(const PythonVariables&) = delete;
 
@@ -37,6 +37,9 @@ class PythonVariables {
 
   /// The code object of the innermost frame; 0 when there is none, or not yet. Reads no variables.
   Address innermost_code(Heap& heap);
+
+  /// The outermost frame, where all could be found. Provisional while Heap::pending().
+  std::optional<FrameVariables> outermost(Heap& heap);
 
   /// The qualified name of the innermost function, before CPython 3.11 its name; empty when there is none.
   /// Provisional while Heap::pending().
@@ -48,7 +51,7 @@ class PythonVariables {
 
   const PythonLayout& layout_;
   PythonRequest request_;
-  std::size_t left_ = most_frames;
+  std::size_t left_;
   std::optional<FrameWalk> walk_;       ///< while they are being found
   const PythonChain* chain_ = nullptr;  ///< null: not found yet
   bool cut_ = false;                    ///< the next frame cannot be read

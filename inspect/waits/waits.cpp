@@ -8,12 +8,14 @@
 #include "inspect/python/python_threads.hpp"
 #include "inspect/waits/eventlet.hpp"
 #include "inspect/waits/gevent.hpp"
+#include "inspect/waits/gevent_jobs.hpp"
 #include "inspect/waits/switched.hpp"
 
 namespace coppice::inspect {
 namespace {
 
 constexpr int most_rounds = 64;
+constexpr std::size_t most_frames_of_worker = 1024;
 
 /// gevent's objects are of types that its extension modules define.
 bool has_gevent(const Target& target) {
@@ -53,12 +55,32 @@ class Finder {
         step(search);
         unfinished = unfinished || !search.done || !search.named;
       }
-      if (!unfinished) return;
+      if (!unfinished) break;
       heap_.fetch();
     }
+    find_jobs();
   }
 
  private:
+  /// Says of the results that are waited for which thread's they are, where that is known in time.
+  void find_jobs() {
+    GeventJobs jobs(heap_);
+    for (int round = 0; round < most_rounds; ++round) {
+      heap_.begin();
+      for (const WaitSearch& search : searches_) {
+        if (GeventJobs::is_worker(*search.greenlet)) jobs.read(search);
+      }
+      if (!heap_.pending()) break;
+      heap_.fetch();
+    }
+    if (heap_.pending()) return;
+    for (const WaitSearch& search : searches_) {
+      auto& waiting = search.greenlet->waiting;
+      if (!waiting || waiting->kind != "result") continue;
+      if (auto job = jobs.find(waiting->value)) waiting = std::move(job);
+    }
+  }
+
   std::unique_ptr<PythonVariables> variables_of(const Greenlet& greenlet) const {
     if (greenlet.state != State::suspended && greenlet.state != State::running) return nullptr;
     if (greenlet.python_chain) return std::make_unique<PythonVariables>(layout_, *greenlet.python_chain);
@@ -71,7 +93,8 @@ class Finder {
         threads_, [&](const PythonThread& one) { return one.tid == greenlet.tid && one.frame != 0; });
     if (thread == threads_.end()) return nullptr;
     return std::make_unique<PythonVariables>(
-        layout_, PythonRequest::of_thread(*thread, greenlet.slice.start, greenlet.stack));
+        layout_, PythonRequest::of_thread(*thread, greenlet.slice.start, greenlet.stack),
+        GeventJobs::is_worker(greenlet) ? most_frames_of_worker : PythonVariables::most_frames);
   }
 
   void step(WaitSearch& search) {

@@ -4,6 +4,7 @@ import gevent.monkey
 
 gevent.monkey.patch_all()
 
+import _thread
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ import gevent.event
 import gevent.lock
 import gevent.os
 import gevent.queue
+import gevent.threadpool
 
 queue = gevent.queue.Queue()
 full = gevent.queue.Queue(maxsize=1)
@@ -145,6 +147,28 @@ standard_of_main.acquire()
 start("lock", standard_of_main.acquire, **lock_of(standard_of_main, gevent.getcurrent()))
 joins = start("greenlet", sleeper.join, value=id(sleeper), on=sleeper)
 start("greenlet", lambda: joins.get(), value=id(joins), on=joins)
+in_thread = []
+
+
+class Job:
+    def work(self, number):
+        in_thread.append(_thread.get_native_id())
+        gevent.monkey.get_original("time", "sleep")(1000)
+
+
+def deep_job(depth):
+    return sorted([depth], key=lambda _: deep_job(depth - 1)) if depth else Job().work(0)
+
+
+for function, arguments in ((Job().work, [1]), (deep_job, [20])):
+    pool = gevent.threadpool.ThreadPool(1)
+    done, later = pool.spawn(function, *arguments), pool.spawn(deep_job, 0)
+    kept.append(pool)
+    gevent.sleep(0.1)
+    worker, = pool._worker_greenlets
+    name = getattr(function.__code__, "co_qualname", function.__name__)
+    start("job", done.get, value=id(done), on=worker, detail="^job %s in thread %d$" % (name, in_thread[-1]))
+    start("job", later.get, value=id(later), detail="^job deep_job, not begun by a thread yet$")
 # Ends with this program, however that ends.
 child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 start("result", child.wait, value=id(child.result))

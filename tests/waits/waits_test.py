@@ -13,7 +13,7 @@ import tempfile
 gldump, name, *python = sys.argv[1:]
 here = os.path.dirname(os.path.abspath(__file__))
 # What the list must say somewhere, and of what kind and size the largest group of `gldump waits` is.
-TEXTS = {"gevent": ["(listening)", "-> 127.0.0.1:", "(established)", "read pipe ", "s left", "the end of greenlet 0x"],
+TEXTS = {"gevent": ["(listening)", " in thread ", "-> 127.0.0.1:", "(established)", "read pipe ", "s left", "the end of greenlet 0x"],
          "eventlet": ["(listening)", "-> 127.0.0.1:", "(established)", "write socket", "s left", "the end of greenlet 0x"],
          "switched": ["a switch; its parent is", "awaited by its parent"]}
 LARGEST = {"gevent": ("event", 52), "eventlet": ("event", 53), "switched": ("parent", 31)}
