@@ -28,7 +28,8 @@ def frame_text(frame):
     """serve at server.cpp:88"""
     where = without_parameters(frame["function"] or "")
     if not where:
-        where = "%s+%s" % (frame["module"], frame["offset"]) if frame["module"] and frame["offset"] else frame["pc"]
+        module = (frame["module"] or "").rpartition("/")[2]
+        where = "%s+%s" % (module, frame["offset"]) if module and frame["offset"] else frame["pc"]
     if frame["file"]:
         where += " at %s:%d" % (frame["file"].rsplit("/", 1)[-1], frame["line"] or 0)
     return where
@@ -50,10 +51,10 @@ def waiting_text(greenlet):
 
 
 def where(greenlet):
-    """The innermost frame that is not the switch itself, or why there is none."""
+    """The innermost frame that is not the switch itself, if possible one with a name; or why there is none."""
     frames = greenlet["frames"] or []
-    beyond = (f for f in frames if f["kind"] == "python" or not _MACHINERY.match(f["function"] or ""))
-    frame = next(beyond, frames[0] if frames else None)
+    beyond = [f for f in frames if f["kind"] == "python" or not _MACHINERY.match(f["function"] or "")]
+    frame = next((f for f in beyond if f["function"]), (beyond + frames + [None])[0])
     if frame is not None:
         return frame_text(frame)
     if greenlet["error"] is not None:
