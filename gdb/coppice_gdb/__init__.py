@@ -8,8 +8,8 @@ _selection = None
 def load(objfile=None):
     """Installs commands and guards once, and the pretty-printers for the objfile."""
     global _selection
-    from . import (commands, guards, listing, printers, python_printers, selection, settings, slices, stops,
-                   tree)
+    from . import (commands, convenience, guards, listing, printers, python_printers, selection, settings, slices,
+                   stops, tree)
     if _selection is None:
         settings.install()
         _selection = selection.Selection()
@@ -19,5 +19,6 @@ def load(objfile=None):
         slices.install(_selection)
         stops.install(_selection)
         guards.install(_selection)
+        convenience.install(_selection)
         python_printers.install()
     printers.register(_selection, objfile)

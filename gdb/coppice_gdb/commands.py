@@ -20,11 +20,18 @@ def install(selection):
 
 
 def find(text):
-    """The greenlet that an id, a 0xADDRESS or a name means. GdbError when there is none, or more than one."""
+    """The greenlet that an id, a 0xADDRESS, a name or an expression with $ means. GdbError when there is none, or more
+    than one."""
     greenlets = _selection.engine().snapshot()["greenlets"]
     text = text.strip().strip('"')
     if not greenlets:
         raise gdb.GdbError("This program has no greenlets.")
+    if text.startswith("$"):
+        value = gdb.parse_and_eval(text)
+        if value.type.code == gdb.TYPE_CODE_VOID:
+            raise gdb.GdbError("%s is void: it names no greenlet." % text)
+        number = int(value)
+        text = next((g["id"] for g in greenlets if int(g["id"], 0) == number), str(number))
     for key in ("id", "address", "name"):
         wanted = text
         if key == "address" and re.fullmatch(r"0[xX][0-9a-fA-F]+", text):
@@ -147,7 +154,7 @@ Examples:
             word = rest.split(None, 1)[0]
             if word in ("-q", "-c", "-s"):
                 flags.add(word)
-            elif flags or not (word == "all" or re.match(r"\d", word) or self._is_name(word)):
+            elif flags or not (word == "all" or re.match(r"[\d$]", word) or self._is_name(word)):
                 break
             else:
                 words.append(word)

@@ -266,6 +266,10 @@ class Engine:
             raise gdb.GdbError(self._last_error())
         return Stack(raw)
 
+    def last_snapshot(self):
+        """The snapshot of all greenlets without frames, if it has been read at this stop; else None."""
+        return self._shown.get((0, (), 0)) if self._known > NOTHING else None
+
     def stack_pointer(self, tid):
         """Of a thread where it stands at this stop; None for one that runs."""
         self._refresh(MEMORY_AND_REGISTERS)

@@ -32,6 +32,8 @@ class Guard(gdb.Command):
 
     def invoke(self, argument, from_tty):
         when, command = argument.split()
+        if when == "after" and command in ("thread", "inferior"):
+            _selection.on_change()
         if _selection.selected is not None:
             (_before if when == "before" else _after)(command, _selection.selected)
 

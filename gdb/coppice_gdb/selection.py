@@ -60,6 +60,7 @@ class Selection:
         self._filter = HideThreadFrame(self._unwinder)
         self._moving = False
         self.selected = None
+        self.on_change = lambda greenlet=None: None  # called when what is current changes, or may have
         gdb.unwinder.register_unwinder(None, self._unwinder, replace=True)
         gdb.frame_filters[self._filter.name] = self._filter
 
@@ -68,6 +69,10 @@ class Selection:
         if number not in self._engines:
             self._engines[number] = Engine(self._overlay.aside)
         return self._engines[number]
+
+    def engine_if_any(self):
+        """The inferior's engine, if anything has been read of it."""
+        return self._engines.get(gdb.selected_inferior().num)
 
     def forget(self):
         """The target ran, or changed: nothing read before is true any more."""
@@ -78,6 +83,7 @@ class Selection:
         self._overlay.outdate()
         for engine in self._engines.values():
             engine.forget()
+        self.on_change()
 
     def drop_inferior(self, number):
         engine = self._engines.pop(number, None)
@@ -111,6 +117,7 @@ class Selection:
             self.deselect()
             thread.switch()
             select_level(0)
+            self.on_change(greenlet)
             return
         self._select_suspended(greenlet, thread)
 
@@ -154,6 +161,7 @@ class Selection:
             raise gdb.GdbError("GDB cannot show greenlet %s: its frames could not be built." % identifier)
         if not settings.raw_frames():
             folding.innermost(gdb.selected_frame()).select()
+        self.on_change(greenlet)
 
     @staticmethod
     def _base(greenlet, stack):
@@ -191,6 +199,7 @@ class Selection:
             if gdb.parameter(name) != value:
                 quietly("set %s %s" % (name, "on" if value else "off"))
         gdb.invalidate_cached_frames()
+        self.on_change()
 
     def check_context(self):
         """Lets go when the user has gone to another thread, or to the thread's own newest frame."""

@@ -60,6 +60,31 @@ Example:
         return "Backtraces of a selected greenlet show the frames of the switch: %s." % value
 
 
+class Variables(gdb.Parameter):
+    """Whether $_greenlet and $_greenlet_count are kept at every prompt.
+
+on: they are read anew at the first prompt after the program has run, or another thread has been selected.
+auto: so too, until that takes more than 0.05 s (many thousands of greenlets).
+off: they are set only by commands that read all greenlets anyway, such as `info greenlets` and `greenlet N`.
+They are void whenever they are not known. $_greenlet_id() and $_greenlet_total() read anew each time.
+
+Example:
+  (gdb) set greenlet variables on"""
+
+    set_doc = "Set whether $_greenlet and $_greenlet_count are kept at every prompt."
+    show_doc = "Show whether $_greenlet and $_greenlet_count are kept at every prompt."
+
+    def __init__(self):
+        super().__init__("greenlet variables", gdb.COMMAND_STACK, gdb.PARAM_ENUM, ["auto", "on", "off"])
+        self.value = "auto"
+
+    def get_set_string(self):
+        return ""
+
+    def get_show_string(self, value):
+        return "$_greenlet and $_greenlet_count are kept at every prompt: %s." % value
+
+
 _settings = {}
 
 
@@ -68,7 +93,12 @@ def install():
     SetGreenlet()
     ShowGreenlet()
     _settings["greenlet raw-frames"] = RawFrames()
+    _settings["greenlet variables"] = Variables()
 
 
 def raw_frames():
     return _settings["greenlet raw-frames"].value
+
+
+def variables():
+    return _settings["greenlet variables"].value

@@ -63,7 +63,7 @@ For conditions of breakpoints, which `greenlet break` makes. ID is a number, or 
         return None
 
     def _snapshot_says(self, thread, key):
-        greenlet = next((g for g in _greenlets_now() if g["id"] == key[2]), None)
+        greenlet = next((g for g in greenlets_now() if g["id"] == key[2]), None)
         if greenlet is None:
             return False
         if greenlet["provider"] == "coppice" and greenlet["tid"] is not None:
@@ -71,7 +71,7 @@ For conditions of breakpoints, which `greenlet break` makes. ID is a number, or 
         return greenlet["state"] == "running" and greenlet["tid"] == tid_of(thread)
 
 
-def _greenlets_now():
+def greenlets_now():
     """GDB is in the midst of a stop: the last reading may be of an earlier one, and no other thread may be selected."""
     engine = _selection.engine()
     engine.forget()
@@ -152,5 +152,5 @@ def _tell_switch(event):
     if isinstance(event, gdb.BreakpointEvent) and any(b.number in _catchpoints for b in event.breakpoints):
         with contextlib.suppress(gdb.error, gdb.GdbError):
             thread = gdb.selected_thread()
-            greenlet = next(g for g in _greenlets_now() if g["state"] == "running" and g["tid"] == tid_of(thread))
+            greenlet = next(g for g in greenlets_now() if g["state"] == "running" and g["tid"] == tid_of(thread))
             gdb.write("[Switched to greenlet %s]\n" % label(greenlet))

@@ -73,6 +73,9 @@ class Scenario:
     def printing(self):
         self.run_gdb("printing.py", self.program, variables={"COPPICE_GDB": self.package})
 
+    def convenience(self):
+        self.run_gdb("convenience.py", self.program)
+
     def loading(self):
         named = {"COPPICE_GDB": self.package}
         hook = os.path.join(self.folder, "hook.gdb")
