@@ -148,7 +148,7 @@ def _encoded(text):
     return text.encode(errors="surrogateescape") if text else None
 
 
-def _auxv():
+def auxv_pairs():
     """The auxiliary vector, out of `info auxv`: GDB gives it in no other way, whatever the target."""
     try:
         text = gdb.execute("info auxv", to_string=True)
@@ -158,13 +158,13 @@ def _auxv():
     return [(int(kind), int(value, 0)) for kind, value in lines]
 
 
-def _core_path():
+def core_path():
     found = re.search(r"Local core dump file:\s+`(.*)', file type", gdb.execute("info target", to_string=True))
     return found.group(1) if found else None
 
 
 @contextlib.contextmanager
-def _selection_kept():
+def selection_kept():
     """Puts the selected thread and frame back."""
     thread = gdb.selected_thread()
     try:
@@ -190,17 +190,26 @@ def select_level(level):
         pass  # a thread that runs has no frames
 
 
+def threads():
+    """Of the selected inferior. Where a second one has a core, GDB 13 forgets the selected frame over this."""
+    inferior = gdb.selected_inferior()
+    if len(gdb.inferiors()) == 1:
+        return inferior.threads()
+    with selection_kept():
+        return inferior.threads()
+
+
 def _threads(with_registers):
     """Every thread, with its registers unless it runs."""
-    threads = sorted(gdb.selected_inferior().threads(), key=tid_of)
-    result = (_Thread * len(threads))()
-    for raw, thread in zip(result, threads):
+    everyone = sorted(threads(), key=tid_of)
+    result = (_Thread * len(everyone))()
+    for raw, thread in zip(result, everyone):
         raw.tid = tid_of(thread)
         raw.name = (thread.name or "").encode(errors="replace")[:31]
     if not with_registers:
         return result
-    with _selection_kept():
-        for raw, thread in zip(result, threads):
+    with selection_kept():
+        for raw, thread in zip(result, everyone):
             if thread.is_running():
                 continue
             thread.switch()
@@ -289,13 +298,13 @@ class Engine:
         self._shown.clear()
         picture = _Picture(size=ctypes.sizeof(_Picture), pid=self._inferior.pid, is_core=is_core())
         picture.executable = _encoded(gdb.current_progspace().filename)
-        picture.core = _encoded(_core_path()) if picture.is_core else None
+        picture.core = _encoded(core_path()) if picture.is_core else None
         sysroot = gdb.parameter("sysroot")
         picture.sysroot = None if sysroot.startswith("target:") else _encoded(sysroot)
-        threads = self._threads = _threads(wanted == MEMORY_AND_REGISTERS)
-        pairs = _auxv()
+        self._threads = _threads(wanted == MEMORY_AND_REGISTERS)
+        pairs = auxv_pairs()
         auxv = (_Auxv * len(pairs))(*pairs)
-        picture.threads, picture.thread_count = threads, len(threads)
+        picture.threads, picture.thread_count = self._threads, len(self._threads)
         picture.auxv, picture.auxv_count = auxv, len(auxv)
         mappings = memory_map.read(picture.is_core)
         raw_map = (_Mapping * len(mappings))(*[(m.start, m.end, m.offset, m.access, _encoded(m.path)) for m in mappings])

@@ -9,6 +9,8 @@ import re
 
 import gdb
 
+from . import view
+
 # They act on the thread where it really stands, or need the target's own memory.
 LETTING_GO = ("continue step next stepi nexti until advance signal detach disconnect kill run start starti attach "
               "target core-file file exec-file symbol-file generate-core-file checkpoint restart "
@@ -34,6 +36,8 @@ class Guard(gdb.Command):
         when, command = argument.split()
         if when == "after" and command in ("thread", "inferior"):
             _selection.on_change()
+        if when == "before" and command in LETTING_GO:
+            view.leave(command)
         if _selection.selected is not None:
             (_before if when == "before" else _after)(command, _selection.selected)
 

@@ -5,7 +5,7 @@ import re
 import gdb
 
 from .commands import complete, find_all, thread_text
-from .engine import FRAMES, GROUPS, SYMBOLS, WAITS
+from .engine import FRAMES, GROUPS, SYMBOLS, WAITS, threads
 from .names import frame_text, label, short_name, waiting_text, where
 from .selection import by_id
 
@@ -79,7 +79,7 @@ class _Wanted:
                 raise gdb.GdbError("No state %s: there are %s." % (value, ", ".join(_STATES)))
             self._tests.append(lambda g: g["state"] == value)
         else:
-            thread = next((t for t in gdb.selected_inferior().threads() if str(t.num) == value), None)
+            thread = next((t for t in threads() if str(t.num) == value), None)
             if thread is None:
                 raise gdb.GdbError("No thread %s." % value)
             self._tests.append(lambda g: _selection.thread_of(g) == thread)

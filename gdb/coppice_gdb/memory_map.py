@@ -20,7 +20,7 @@ _SECTION = re.compile(r"(0x[0-9a-f]+)->(0x[0-9a-f]+) at 0x[0-9a-f]+: load\w* (.*
 
 def read(is_core):
     """All Mappings, by address; empty when GDB knows none (some kinds of targets have no map)."""
-    named = _process_mappings()
+    named = process_mappings()
     return _core_mappings(named) if is_core else named
 
 
@@ -31,7 +31,8 @@ def _output(command):
         return []
 
 
-def _process_mappings():
+def process_mappings():
+    """Those that `info proc mappings` shows; of a core only files."""
     found = []
     for line in _output("info proc mappings"):
         match = _LINE.match(line)

@@ -92,7 +92,7 @@ class Selection:
 
     def thread_of(self, greenlet):
         """The greenlet's thread, or None."""
-        return next((t for t in gdb.selected_inferior().threads()
+        return next((t for t in engine_module.threads()
                      if greenlet["tid"] == tid_of(t)), None)
 
     def running(self):
@@ -130,7 +130,7 @@ class Selection:
                 % (len(stack.bytes), stack.saved, greenlet["id"], stack.copy + len(stack.bytes)))
         self.deselect()
         # Its own thread, so that thread-local variables are right; any for an orphan.
-        host = thread or gdb.selected_thread() or next(iter(gdb.selected_inferior().threads()), None)
+        host = thread or gdb.selected_thread() or next(iter(engine_module.threads()), None)
         if host is None:
             raise gdb.GdbError("There is no thread in whose place greenlet %s could be shown." % greenlet["id"])
         if host.is_running():

@@ -40,7 +40,7 @@ class SelectedUnwinder(gdb.unwinder.Unwinder):
         if bridge is None:
             return None
         if pending.level() > bridge.level:
-            return self._end(pending, bridge)
+            return self.end(pending, bridge)
         if int(pending.read_register("rsp")) & bridge.MASK != bridge.sp:
             return None
         if int(pending.read_register("rip")) & bridge.MASK != bridge.pc:
@@ -55,7 +55,7 @@ class SelectedUnwinder(gdb.unwinder.Unwinder):
         return info
 
     @staticmethod
-    def _end(pending, bridge):
+    def end(pending, bridge):
         """For the outermost frame a caller at 0, which GDB takes for the end."""
         sp = int(pending.read_register("rsp")) & bridge.MASK
         if not bridge.outermost_sp or sp < bridge.outermost_sp:

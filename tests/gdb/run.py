@@ -60,6 +60,11 @@ class Scenario:
     def folding(self):
         self.run_gdb("folding.py", self.program)
 
+    def view(self):
+        self.run_gdb("view.py", self.program)
+        if shutil.which("gdbserver"):
+            self.run_gdb("view.py", self.program, variables={"ZOO_SERVER": shutil.which("gdbserver")})
+
     def stops(self):
         self.run_gdb("stops.py", self.program)
 
@@ -101,6 +106,7 @@ class Scenario:
         for core in ["gcore.core"] + made:
             print("== %s" % core)
             self.run_gdb("open_core.py", self.program, core)
+            self.run_gdb("view.py", self.program, core)
 
     def attach(self):
         self.run_gdb("attach.py", self.program, expect="detached")
