@@ -101,7 +101,7 @@ class ViewUnwinder(gdb.unwinder.Unwinder):
     def __call__(self, pending):
         if not _in_view():
             return None
-        sleeper = _view.of_thread.get(tid_of(gdb.selected_thread()))
+        sleeper = _sleeper()
         if pending.level() == 0:
             _view.stage.show(sleeper)
         elif sleeper is not None and sleeper.end is not None:
@@ -110,16 +110,30 @@ class ViewUnwinder(gdb.unwinder.Unwinder):
 
 
 class HideEnd:
-    """Frame filter of the view: leaves out what GDB makes of the end of CPython's greenlets."""
+    """Frame filter of CPython's greenlets in the view: leaves out what GDB makes of their end. Off for all other
+    backtraces: with any filter on, GDB writes some frames differently."""
 
     name = "coppice-view"
     priority = 10_000
-    enabled = True
+
+    def __init__(self):
+        self._wanted = True
+
+    @property
+    def enabled(self):
+        return self._wanted and _sleeper() is not None and _sleeper().end is not None
+
+    @enabled.setter
+    def enabled(self, wanted):  # by `disable frame-filter`
+        self._wanted = wanted
 
     def filter(self, frames):
-        if not _in_view():
-            return frames
         return itertools.takewhile(lambda frame: frame.inferior_frame().pc() != 0, frames)
+
+
+def _sleeper():
+    """The Sleeper whose thread is selected, or None."""
+    return _view.of_thread.get(tid_of(gdb.selected_thread())) if _in_view() else None
 
 
 def _in_view():
