@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "inspect/python/python_version.hpp"
 #include "inspect/target/dynamic_symbols.hpp"
@@ -84,8 +86,20 @@ bool take_over(PythonLayout& layout, const PublishedWords& words, const Publishe
   return true;
 }
 
-/// Whether the first interpreter's first thread says that it belongs to that interpreter. A running
-/// interpreter always has one, except for moments at its beginning and end.
+/// The interpreters, the newest first and the main one last; not all, if there are very many.
+std::vector<Address> interpreters_from(const Memory& memory, const PythonLayout& layout, Address newest) {
+  constexpr std::size_t most = 256;
+  std::vector<Address> all;
+  while (newest != 0 && newest % alignof(Address) == 0 && all.size() < most) {
+    all.push_back(newest);
+    const auto next = memory.read_value<Address>(newest + layout.interpreter.next);
+    newest = next.ok() ? *next : 0;
+  }
+  return all;
+}
+
+/// Whether an interpreter's first thread says that it belongs to that interpreter. The main one always has a
+/// thread, except for moments at its beginning and end; others only while something runs in them.
 bool threads_fit(const Memory& memory, const PythonLayout& layout, Address interpreter) {
   const auto thread = memory.read_value<Address>(interpreter + layout.interpreter.threads_head);
   if (!thread.ok() || *thread == 0 || *thread % alignof(Address) != 0) return false;
@@ -95,16 +109,20 @@ bool threads_fit(const Memory& memory, const PythonLayout& layout, Address inter
 
 /// PyInterpreterState is internal, and its first fields have moved between patch releases: when the thread is
 /// not where the table says, it is looked for.
-bool calibrate(const Memory& memory, PythonLayout& layout, Address interpreter) {
+bool calibrate(const Memory& memory, PythonLayout& layout, Address newest) {
   constexpr int retries = 3;
+  const auto any_fits = [&](const PythonLayout& tried) {
+    return std::ranges::any_of(interpreters_from(memory, tried, newest),
+                               [&](Address interpreter) { return threads_fit(memory, tried, interpreter); });
+  };
   for (int attempt = 0; attempt < retries; ++attempt) {
-    if (threads_fit(memory, layout, interpreter)) return true;
+    if (any_fits(layout)) return true;
   }
   constexpr std::uint16_t search_size = 0x200;
   PythonLayout moved = layout;
   for (std::uint16_t offset = 0; offset < search_size; offset += sizeof(Address)) {
     moved.interpreter.threads_head = offset;
-    if (!threads_fit(memory, moved, interpreter)) continue;
+    if (!any_fits(moved)) continue;
     layout = moved;
     return true;
   }

@@ -1,7 +1,7 @@
 // Libraries that say they are a CPython, each with something wrong: the variants are in CMakeLists.txt.
 #include <stdint.h>
 
-#if defined(NOT_STARTED) || defined(BROKEN) || defined(DISAGREES)
+#if defined(NOT_STARTED) || defined(BROKEN) || defined(DISAGREES) || defined(IDLE)
 const unsigned long Py_Version = 0x030b02f0;
 #elif defined(FUTURE)
 const unsigned long Py_Version = 0x036300f0;
@@ -19,6 +19,13 @@ char version_text[250] =
     "3.13.0 experimental free-threading build (main, May  9 2026, 07:35:01) [GCC 12.2.0]";
 #else
     "x";
+#endif
+
+#if defined(IDLE)
+// The newest interpreter runs nothing: the main one's only thread is the only one there is.
+uint64_t thread[8], idle[8], main_one[8];
+uint64_t thread[8] = {[2] = (uint64_t)main_one}, main_one[8] = {[2] = (uint64_t)thread},
+         idle[8] = {(uint64_t)main_one};
 #endif
 
 struct {
@@ -41,6 +48,11 @@ struct {
     0,
     0,
     {[2] = 0x10, [3] = 0x10},
+#elif defined(IDLE)
+    {1},
+    0,
+    0,
+    {[2] = (uint64_t)idle},
 #else
     {1},
 #endif

@@ -58,6 +58,12 @@ TEST_CASE("a CPython that has not started is not there") {
   CHECK(search.refused.empty());
 }
 
+TEST_CASE("the newest interpreter of a CPython may have no thread") {
+  const PythonSearch search = search_with("IDLE");
+  CHECK(search.found.size() == 1);
+  CHECK(search.refused.empty());
+}
+
 TEST_CASE("a process without CPython has none") {
   const auto target = open_process(getpid());
   REQUIRE(target.ok());

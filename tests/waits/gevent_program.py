@@ -1,4 +1,5 @@
-"""A gevent program with a greenlet in each kind of wait. Prints as one JSON object what each waits for, by the address of
+"""A gevent program with a greenlet in each kind of wait. With SUBINTERPRETERS=1 in its environment two more interpreters are in
+its process, of which one runs something in a thread. Prints as one JSON object what each waits for, by the address of
 the greenlet: {"0x7f...": {"kind": ..., "value": ..., "greenlet": ..., "name": ...}}; then waits for ever."""
 import gevent.monkey
 
@@ -9,6 +10,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 
 import gevent
@@ -172,6 +174,12 @@ for function, arguments in ((Job().work, [1]), (deep_job, [20])):
 # Ends with this program, however that ends.
 child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 start("result", child.wait, value=id(child.result))
+# Only now: a fork of a process with several interpreters may never return.
+if os.environ.get("SUBINTERPRETERS"):
+    interpreters = __import__("_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters")
+    run = interpreters.exec if sys.version_info >= (3, 13) else interpreters.run_string
+    numbers = [interpreters.create() for _ in range(2)]
+    gevent.monkey.get_original("_thread", "start_new_thread")(run, (numbers[0], "import time\ntime.sleep(1000)"))
 for _ in range(50):
     start("event", event.wait, value=id(event))
 unstarted = gevent.spawn_later(1000, named)
