@@ -18,6 +18,7 @@
 #include "inspect/symbols/symbolizer.hpp"
 #include "inspect/target/descriptors.hpp"
 #include "inspect/unwind/unwinder.hpp"
+#include "inspect/waits/names.hpp"
 #include "inspect/waits/waits.hpp"
 #include "inspect/worker/worker.hpp"
 
@@ -165,6 +166,7 @@ Result<std::vector<ProviderReading>> Session::Impl::read_chosen(const SnapshotOp
   for (ProviderReading& part : *all) {
     std::ranges::move(part.greenlets, std::back_inserter(greenlets));
   }
+  if (const PythonRuntime* runtime = python.only_runtime()) name_greenlets(*target, *runtime, greenlets);
   std::unordered_set<std::string> ids;
   for (const std::string& wanted : options.ids) {
     const auto greenlet = select_greenlet(greenlets, wanted);

@@ -9,6 +9,7 @@
 #include "inspect/waits/eventlet.hpp"
 #include "inspect/waits/gevent.hpp"
 #include "inspect/waits/gevent_jobs.hpp"
+#include "inspect/waits/names.hpp"
 #include "inspect/waits/switched.hpp"
 
 namespace coppice::inspect {
@@ -100,7 +101,7 @@ class Finder {
   void step(WaitSearch& search) {
     if (!search.named) {
       heap_.begin();
-      name(*search.greenlet);
+      if (auto name = given_name(heap_, *search.greenlet)) search.greenlet->name = *std::move(name);
       search.named = !heap_.pending();
     }
     const State state = search.greenlet->state;
@@ -126,12 +127,6 @@ class Finder {
         return eventlet_.find(search);
       default:
         return switched_.find(search);
-    }
-  }
-
-  void name(Greenlet& greenlet) {
-    if (const auto text = heap_.attribute(greenlet.address, "name")) {
-      if (auto given = heap_.ascii(*text)) greenlet.name = std::move(*given);
     }
   }
 

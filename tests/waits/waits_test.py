@@ -56,6 +56,10 @@ try:
     expected = json.loads(program.stdout.readline())
     for command in ("list", "bt"):
         compare(f"{command}, live", [command, "-p", str(program.pid), "--json"], expected, True)
+    for identity, name_of_one in [(i, wait["name"]) for i, wait in expected.items() if wait["name"]]:
+        chosen = subprocess.run([gldump, "bt", name_of_one, "-p", str(program.pid), "--json"], capture_output=True, text=True, timeout=120)
+        if [greenlet["id"] for greenlet in json.loads(chosen.stdout or "{}").get("greenlets", [])] != [identity]:
+            failures.append(f"bt {name_of_one!r} shows no greenlet or another: {chosen.stdout[:200]} {chosen.stderr}")
     details = subprocess.run([gldump, "list", "-p", str(program.pid)], capture_output=True, text=True, timeout=120).stdout
     for text in TEXTS[name]:
         if text not in details:
