@@ -9,7 +9,7 @@ def load(objfile=None):
     """Installs commands and guards once, and the pretty-printers for the objfile."""
     global _selection
     from . import (commands, convenience, guards, listing, printers, python_printers, selection, settings, slices,
-                   stops, tree, view)
+                   stops, tree, view, written_core)
     if _selection is None:
         settings.install()
         _selection = selection.Selection()
@@ -19,6 +19,7 @@ def load(objfile=None):
         slices.install(_selection)
         stops.install(_selection)
         view.install(_selection)
+        written_core.install(_selection)
         guards.install(_selection)
         convenience.install(_selection)
         python_printers.install()

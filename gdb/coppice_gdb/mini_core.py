@@ -81,8 +81,9 @@ def write(path, pid, command, threads, auxv, files, regions):
         file.truncate(at + gap)
 
 
-def dumped(path):
-    """What a core has of its process's memory, as Elsewhere. ValueError: no core of x86-64."""
+def _segments(path):
+    """(kind, offset, address, length in the file) of each program header, and the file's size. ValueError: no core of
+    x86-64."""
     with open(path, "rb") as file:
         header = _EHDR.unpack(file.read(_EHDR.size).ljust(_EHDR.size, b"\0"))
         ident, kind, machine, at, count = header[0], header[1], header[2], header[5], header[10]
@@ -94,12 +95,35 @@ def dumped(path):
         file.seek(at)
         table = file.read(count * _PHDR.size)
         size = os.fstat(file.fileno()).st_size
-    found = []
     for kind, _, offset, start, _, length, _, _ in _PHDR.iter_unpack(table[:len(table) - len(table) % _PHDR.size]):
-        length = min(length, max(0, size - offset))  # it may have been cut short
-        if kind == _PT_LOAD and length:
-            found.append(Elsewhere(start, start + length, offset, path))
-    return sorted(found)
+        yield kind, offset, start, min(length, max(0, size - offset))  # it may have been cut short
+
+
+def dumped(path):
+    """What a core has of its process's memory, as Elsewhere. ValueError: no core of x86-64."""
+    return sorted(Elsewhere(start, start + length, offset, path)
+                  for kind, offset, start, length in _segments(path) if kind == _PT_LOAD and length)
+
+
+def threads(path):
+    """{tid: where in the file its registers are} of a core. ValueError: no core of x86-64."""
+    found = {}
+    for kind, at, _, length in _segments(path):
+        if kind != _PT_NOTE:
+            continue
+        with open(path, "rb") as file:
+            file.seek(at)
+            notes = file.read(length)
+        position = 0
+        while position + 12 <= len(notes):
+            name, size, note = struct.unpack_from("<III", notes, position)
+            content = position + 12 + (name + 3 & -4)
+            if note == _NT_PRSTATUS and notes[position + 12:content].startswith(b"CORE\0") and size == _PRSTATUS.size and (
+                    content + size <= len(notes)):
+                tid, = struct.unpack_from("<i", notes, content + 32)
+                found.setdefault(tid, at + content + 112)
+            position = content + (size + 3 & -4)
+    return found
 
 
 def beside(files, dumped):

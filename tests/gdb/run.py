@@ -65,6 +65,13 @@ class Scenario:
         if shutil.which("gdbserver"):
             self.run_gdb("view.py", self.program, variables={"ZOO_SERVER": shutil.which("gdbserver")})
 
+    def written_core(self):
+        """Written live and then from that core, read by a GDB that knows nothing of greenlets."""
+        self.run_gdb("write_core.py", self.program, variables={"WRITTEN": "live.core"})
+        self.run_gdb("read_written.py", self.program, "live.core", load=False)
+        self.run_gdb("write_core.py", self.program, "plain.core", variables={"WRITTEN": "again.core"})
+        self.run_gdb("read_written.py", self.program, "again.core", load=False)
+
     def stops(self):
         self.run_gdb("stops.py", self.program)
 

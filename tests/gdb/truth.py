@@ -49,6 +49,11 @@ def comparable(text):
     return lines
 
 
+def renumbered(text):
+    """Of a greenlet that is shown as a thread: it begins with the switch itself, which is level 1 in the truth."""
+    return re.sub(r"^#(\d+) *", lambda found: "#%-3d" % (int(found.group(1)) + 1), text, flags=re.MULTILINE)
+
+
 class Recorder(gdb.Breakpoint):
     """Notes the truth at every switch-out; the last one of each greenlet counts."""
 

@@ -21,11 +21,6 @@ def refuses(command, words):
         count.check(words in str(problem), "%s: %s" % (command, problem))
 
 
-def renumbered(text):
-    """A thread of the view begins with the switch itself, which is level 1 in the truth."""
-    return re.sub(r"^#(\d+) *", lambda found: "#%-3d" % (int(found.group(1)) + 1), text, flags=re.MULTILINE)
-
-
 def compare(recorded):
     """Every thread of a new view. Returns the number of the view's inferior."""
     asleep = {g["id"]: g for g in truth.stackful()}
@@ -46,7 +41,7 @@ def compare(recorded):
         seen.add(identifier)
         count.check('"%s"' % thread.name in listed, "%s is not in `info threads`" % thread.name)
         gdb.execute("thread %d.%d" % (view.num, thread.num), to_string=True)
-        got = truth.comparable(renumbered(gdb.execute("bt -full -no-filters", to_string=True)))
+        got = truth.comparable(truth.renumbered(gdb.execute("bt -full -no-filters", to_string=True)))
         # Behind gdbserver the program's libraries are read through it, the view's from here.
         wanted = [line.replace(" from target:/", " from /") for line in truth.comparable(recorded[identifier])]
         lines += len(wanted)
