@@ -148,7 +148,7 @@ class Selection:
         if gdb.parameter("non-stop"):
             quietly("set may-write-memory off")  # a write could not be taken back before a thread sees it
         self._unwinder.bridge = bridge
-        self._filter.base = self._base(greenlet, stack)
+        self._filter.base, self._filter.thread = self._base(greenlet, stack), host
         self._filter.enabled = True
         gdb.invalidate_cached_frames()
         select_level(bridge.level + 1)

@@ -121,10 +121,13 @@ class HideThreadFrame:
 
     def __init__(self, unwinder):
         self.enabled = False
-        self.base = None  # a Base, or None where no frame is to be marked
+        self.base = None    # a Base, or None where no frame is to be marked
+        self.thread = None  # in whose place the greenlet is shown; others' frames are left alone
         self._unwinder = unwinder
 
     def filter(self, frames):
+        if gdb.selected_thread() != self.thread:
+            return frames
         own = self._own(frames)
         if settings.raw_frames() or self.base is None:
             return map(_GreenletFrame, own)

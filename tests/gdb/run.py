@@ -88,6 +88,9 @@ class Scenario:
     def convenience(self):
         self.run_gdb("convenience.py", self.program)
 
+    def typed(self):
+        self.run_gdb("typed.py", self.program)
+
     def loading(self):
         named = {"COPPICE_GDB": self.package}
         hook = os.path.join(self.folder, "hook.gdb")
