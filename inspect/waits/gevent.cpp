@@ -78,18 +78,45 @@ std::optional<Waiting> GeventWaits::prove(WaitSearch& search, std::span<const Ge
                         (links && objects_.notifies(candidate.object, self)) ||
                         (queues && waiter != 0 && objects_.queues(candidate.object, waiter));
     if (proven) return describe(search, candidate);
+    if (candidate.kind != GeventKind::many || waiter == 0) continue;
+    const std::vector<Address> remaining = objects_.remaining(candidate.object, waiter);
+    if (!remaining.empty()) return describe_many(candidate.object, remaining);
   }
   return std::nullopt;
+}
+
+/// The first of them that is done will wake it.
+Waiting GeventWaits::describe_many(Address iterator, std::span<const Address> remaining) {
+  constexpr std::size_t named = 3;
+  std::vector<const Greenlet*> greenlets;
+  for (const Address object : remaining) {
+    if (const auto found = greenlets_.find(object); found != greenlets_.end())
+      greenlets.push_back(found->second);
+  }
+  if (remaining.size() == 1 && greenlets.size() == 1) return describe_join(*greenlets.front());
+  std::string detail = "the first to be done of ";
+  const std::size_t others = remaining.size() - greenlets.size();
+  if (!greenlets.empty()) {
+    detail += fmt::format("{} greenlet{}", greenlets.size(), greenlets.size() == 1 ? "" : "s");
+    if (others > 0) detail += " and ";
+  }
+  if (others > 0) detail += fmt::format("{} other object{}", others, others == 1 ? "" : "s");
+  for (std::size_t i = 0; i < std::min(named, greenlets.size()); ++i) {
+    detail += (i == 0 ? ": " : ", ") + greenlets[i]->id;
+  }
+  if (greenlets.size() > named) detail += ", ...";
+  return {"any", iterator, std::move(detail), {}};
+}
+
+Waiting GeventWaits::describe_join(const Greenlet& other) {
+  return {"greenlet", other.address, "the end of greenlet " + other.id, other.id};
 }
 
 Waiting GeventWaits::describe(WaitSearch& search, const GeventCandidate& candidate) {
   const auto object = [&](const char* kind, const char* detail) {
     return Waiting{kind, candidate.object, fmt::format("{} {:#x}", detail, candidate.object), {}};
   };
-  if (candidate.greenlet != nullptr) {
-    return {"greenlet", candidate.object, "the end of greenlet " + candidate.greenlet->id,
-            candidate.greenlet->id};
-  }
+  if (candidate.greenlet != nullptr) return describe_join(*candidate.greenlet);
   switch (candidate.kind) {
     case GeventKind::io:
       return describe_io(candidate.object);

@@ -32,6 +32,8 @@ class GeventWaits {
   std::optional<Waiting> prove(WaitSearch& search, std::span<const GeventCandidate> candidates);
   Waiting describe(WaitSearch& search, const GeventCandidate& candidate);
   Waiting describe_io(Address watcher);
+  Waiting describe_many(Address iterator, std::span<const Address> remaining);
+  static Waiting describe_join(const Greenlet& other);
 
   Heap& heap_;
   const WaitContext& context_;

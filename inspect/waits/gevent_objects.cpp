@@ -62,6 +62,7 @@ GeventKind gevent_kind(std::string_view class_name) {
       name == "LifoQueue" || name == "UnboundQueue") {
     return GeventKind::queue;
   }
+  if (name == "_WaitIterator") return GeventKind::many;
   return name == "Channel" ? GeventKind::channel : GeventKind::none;
 }
 
@@ -122,7 +123,8 @@ const GeventObjects::Held* GeventObjects::held(Address object) {
       }
       if (type != "list") continue;
       for (const Address link : heap_.items(field)) {
-        if (const auto method = heap_.bound_method(link)) held.greenlets.insert(method->self);
+        const auto method = heap_.bound_method(link);
+        if (method && method->name == "switch") held.switched.insert(method->self);
       }
     }
   });
@@ -131,12 +133,28 @@ const GeventObjects::Held* GeventObjects::held(Address object) {
 
 bool GeventObjects::notifies(Address object, Address greenlet) {
   const Held* what = held(object);
-  return what != nullptr && what->greenlets.contains(greenlet);
+  return what != nullptr && what->switched.contains(greenlet);
 }
 
 bool GeventObjects::queues(Address queue, Address waiter) {
   const Held* what = held(queue);
   return what != nullptr && what->queued.contains(waiter);
+}
+
+std::vector<Address> GeventObjects::remaining(Address iterator, Address waiter) {
+  std::vector<std::uint64_t> all = fields(iterator);
+  if (const auto named = heap_.attribute(iterator, "_waiter")) {  // in pure Python
+    all = {*named, heap_.attribute(iterator, "_objects").value_or(0)};
+  }
+  std::vector<Address> objects;
+  if (std::ranges::find(all, waiter) == all.end()) return objects;
+  for (const Address field : all) {
+    if (!heap_.plausible(field)) continue;
+    if (auto items = heap_.items(field); !items.empty()) objects = std::move(items);
+  }
+  std::erase_if(objects,
+                [&](Address object) { return !heap_.plausible(object) || !notifies(object, waiter); });
+  return objects;
 }
 
 /// In pure Python the fields have names. In an extension type they stand side by side: a queue's items,

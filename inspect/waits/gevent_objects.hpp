@@ -5,6 +5,7 @@
 //     hub.wait(io)     io.args[0] is a Waiter, and Waiter.greenlet is the greenlet
 //     event.wait()     event._links holds the greenlet's bound method `switch`
 //     greenlet.join()  the other greenlet's _links holds it
+//     joinall()        the _links of those that are not done hold the `switch` of a Waiter of the greenlet
 //     queue.get()      queue.getters (a deque) holds a Waiter, and Waiter.greenlet is the greenlet; so
 //                      queue.putters, where a Channel has tuples of an item and a Waiter
 //
@@ -41,6 +42,7 @@ enum class GeventKind : std::uint8_t {
   semaphore,
   queue,
   channel,
+  many,  ///< what gevent.joinall(), wait() and iwait() go through
 };
 
 /// By the whole name of a class; none for one that gevent does not have.
@@ -58,10 +60,13 @@ class GeventObjects {
   bool waits_for(Address waiter, Address greenlet);
   /// Is the first argument of the watcher's callback that Waiter?
   bool watcher_calls(Address watcher, Address waiter);
-  /// Does the object's list of links hold the greenlet's `switch`?
+  /// Does the object's list of links hold the `switch` of the greenlet, or of a Waiter?
   bool notifies(Address object, Address greenlet);
   /// Does one of the queue's deques hold the Waiter?
   bool queues(Address queue, Address waiter);
+  /// Of the objects that gevent.joinall() and the like go through, those that are to call that Waiter still;
+  /// empty when it is another one's.
+  std::vector<Address> remaining(Address iterator, Address waiter);
   /// How many items the queue has, and how many wait on it.
   QueueUse use_of(Address queue);
 
@@ -76,8 +81,8 @@ class GeventObjects {
 
  private:
   struct Held {
-    std::unordered_set<Address> greenlets;  ///< whose `switch` its list holds
-    std::unordered_set<Address> queued;     ///< what its deques hold
+    std::unordered_set<Address> switched;  ///< whose `switch` its list holds
+    std::unordered_set<Address> queued;    ///< what its deques hold
   };
   static std::optional<Io> io_of(std::int64_t fd, std::uint64_t events);
   bool in_python(Address watcher);

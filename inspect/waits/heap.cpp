@@ -15,7 +15,7 @@ constexpr std::uint64_t word_size = 8;
 constexpr std::size_t most_items = std::size_t{1} << 16U;
 constexpr std::size_t longest_name = 256;
 
-// PyCFunctionObject: m_ml and m_self, the same from 3.8 to 3.14.
+// PyCFunctionObject: m_ml and m_self, the same from 3.8 to 3.14. PyMethodObject: im_self is where m_self is.
 constexpr std::uint64_t method_definition = 0x10, method_self = 0x18;
 
 // PySetObject: used, mask and table, the same from 3.8 to 3.14.
@@ -298,7 +298,14 @@ std::optional<std::uint64_t> Heap::size(Address object) {
 }
 
 std::optional<Heap::BoundMethod> Heap::bound_method(Address object) {
-  if (!plausible(object) || type_name(object) != "builtin_function_or_method") return std::nullopt;
+  if (!plausible(object)) return std::nullopt;
+  const std::string_view type = type_name(object);
+  if (type == "method") {
+    const auto self = word(object + method_self);
+    const std::string name = callable(object);
+    return self ? std::optional(BoundMethod{*self, name.substr(name.rfind('.') + 1)}) : std::nullopt;
+  }
+  if (type != "builtin_function_or_method") return std::nullopt;
   const auto definition = word(object + method_definition), self = word(object + method_self);
   if (!definition || !self) return std::nullopt;
   const auto pointer = word(*definition);  // PyMethodDef: ml_name

@@ -77,7 +77,7 @@ class Heap {
   /// How many items a list, set or collections.deque has; none for other objects.
   std::optional<std::uint64_t> size(Address object);
 
-  /// A method of a built-in type, bound to an object.
+  /// A method bound to an object, with its name in its class.
   struct BoundMethod {
     Address self = 0;
     std::string name;

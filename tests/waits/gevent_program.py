@@ -174,6 +174,12 @@ for function, arguments in ((Job().work, [1]), (deep_job, [20])):
 # Ends with this program, however that ends.
 child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 start("result", child.wait, value=id(child.result))
+short = gevent.spawn(gevent.sleep, 0.01)
+several = [sleeper, joins, short, gevent.event.Event()]
+start("any", gevent.joinall, several, detail="^the first to be done of 2 greenlets and 1 other object: %#x, %#x$" % (id(sleeper), id(joins)))
+many = [gevent.spawn(gevent.sleep, 1000) for _ in range(5)]
+start("any", gevent.wait, many, detail="^the first to be done of 5 greenlets: %#x, %#x, %#x, ...$" % tuple(map(id, many[:3])))
+start("greenlet", gevent.joinall, [short, sleeper], value=id(sleeper), on=sleeper)
 # Only now: a fork of a process with several interpreters may never return.
 if os.environ.get("SUBINTERPRETERS"):
     interpreters = __import__("_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters")

@@ -157,6 +157,7 @@ TEST_CASE("memory that holds anything is survived") {
       (void)settled(heap, [&] { return objects.notifies(object, other); });
       (void)settled(heap, [&] { return objects.queues(object, other); });
       (void)settled(heap, [&] { return objects.kind_of(object); });
+      (void)settled(heap, [&] { return objects.remaining(object, other).size(); });
       (void)settled(heap, [&] { return objects.use_of(object).items.has_value(); });
       (void)settled(heap, [&] { return heap.size(object).has_value(); });
       (void)settled(heap, [&] { return objects.watcher_calls(object, other); });
