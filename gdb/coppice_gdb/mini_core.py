@@ -91,7 +91,7 @@ def _segments(path):
             raise ValueError("%s is no core of x86-64" % path)
         if count == _PN_XNUM:  # then section 0 has it
             file.seek(header[6] + 44)
-            count, = struct.unpack("<I", file.read(4))
+            count, = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
         file.seek(at)
         table = file.read(count * _PHDR.size)
         size = os.fstat(file.fileno()).st_size

@@ -56,6 +56,7 @@ class Selection:
     def __init__(self):
         self._overlay = Overlay()
         self._engines = {}  # inferior number -> Engine
+        self.asides = {}    # inferior number -> what else takes stacks away that are not the target's own, for a moment
         self._unwinder = SelectedUnwinder()
         self._filter = HideThreadFrame(self._unwinder)
         self._moving = False
@@ -67,8 +68,13 @@ class Selection:
     def engine(self):
         number = gdb.selected_inferior().num
         if number not in self._engines:
-            self._engines[number] = Engine(self._overlay.aside)
+            self._engines[number] = Engine(lambda: self._aside(number))
         return self._engines[number]
+
+    @contextlib.contextmanager
+    def _aside(self, number):
+        with self._overlay.aside(), self.asides.get(number, contextlib.nullcontext)():
+            yield
 
     def engine_if_any(self):
         """The inferior's engine, if anything has been read of it."""

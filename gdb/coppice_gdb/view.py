@@ -49,10 +49,13 @@ def install(selection):
 
 
 class Sleeper:
-    """A greenlet in the view: its entry of the snapshot, its Stack, its thread's number there."""
+    """A greenlet in the view: its entry of the snapshot, its Stack, its thread's number there. `owner`: the registers of
+    the thread that it belongs to."""
 
-    def __init__(self, greenlet, stack, tid):
+    def __init__(self, greenlet, stack, tid, owner):
         self.greenlet, self.stack, self.tid = greenlet, stack, tid
+        kept = {name: owner[name] for name in ("cs", "ss", "eflags", "fs_base", "gs_base") if name in owner}
+        self.registers = {"orig_rax": _MASK, **kept, **stack.registers}
         # Our runtime's entry function ends every backtrace by itself.
         outermost = stack.outermost_sp if greenlet["provider"] == "cpython" else 0
         self.end = Bridge(0, 0, 0, {}, outermost) if outermost else None
@@ -81,6 +84,16 @@ class Stage:
                 file.write(sleeper.stack.bytes)
         self.shown = sleeper if sleeper is not None and sleeper.stack.saved else None
         gdb.selected_inferior().read_memory(ELSEWHERE, 1)
+
+    @contextlib.contextmanager
+    def aside(self):
+        """For a moment, what the threads themselves have."""
+        shown = self.shown
+        self.show(None)
+        try:
+            yield
+        finally:
+            self.show(shown)
 
     def _place(self, sleeper):
         region = self._regions[bisect.bisect_right(self._starts, sleeper.stack.start) - 1]
@@ -248,6 +261,7 @@ class View:
         self._load(path, executable)
         self.stage = Stage(path, regions)
         self.of_thread = {sleeper.tid: sleeper for sleeper in self.sleepers}
+        _selection.asides[self.inferior.num] = self.stage.aside
 
     @staticmethod
     def _sleepers(asleep, engine, owners):
@@ -262,11 +276,8 @@ class View:
             if len(stack.bytes) < stack.saved:
                 left_out.append((greenlet, "only %d of its %d saved bytes can be read" % (len(stack.bytes), stack.saved)))
                 continue
-            sleeper = Sleeper(greenlet, stack, _FIRST_TID + (int(greenlet["id"], 0) if by_number else ordinal))
-            owner = owners.get(greenlet["tid"], {})
-            kept = {name: owner[name] for name in ("cs", "ss", "eflags", "fs_base", "gs_base") if name in owner}
-            sleeper.registers = {"orig_rax": _MASK, **kept, **stack.registers}
-            found.append(sleeper)
+            tid = _FIRST_TID + (int(greenlet["id"], 0) if by_number else ordinal)
+            found.append(Sleeper(greenlet, stack, tid, owners.get(greenlet["tid"], {})))
         for greenlet, why in left_out:
             gdb.write("warning: greenlet %s is left out: %s\n" % (label(greenlet), why), gdb.STDERR)
         return found
@@ -308,6 +319,8 @@ class View:
     def close(self):
         """Takes the second inferior away, and its files. The first one is selected afterwards, if it was not."""
         inferior, self.inferior = self.inferior, None
+        if inferior is not None:
+            _selection.asides.pop(inferior.num, None)
         with contextlib.suppress(gdb.error):
             if inferior is not None and inferior.is_valid():
                 selected, thread = gdb.selected_inferior(), gdb.selected_thread()

@@ -124,6 +124,12 @@ def snapshot():
     return coppice_gdb._selection.engine().snapshot(3)
 
 
+def forget():
+    """The library reads everything anew."""
+    import coppice_gdb
+    coppice_gdb._selection.engine().forget()
+
+
 def stackful():
     """The greenlets that have a stack and do not run."""
     return [g for g in snapshot()["greenlets"] if g["state"] in ("suspended", "orphaned")]
