@@ -20,9 +20,13 @@ COMMANDS = ["frame function descend", "frame", "info args", "info locals", "info
             "up 2", "frame", "info locals", "print depth", "output depth", "printf \"%d\\n\", depth", "list"]
 
 
+# Instead of a source line, where GDB does not find the file: in other words the first time.
+NO_SOURCE = re.compile(r"^(warning: )?\d+\t(.*No such file or directory|in \S+)\n", re.MULTILINE)
+
+
 def say(command):
     try:
-        return re.sub(r"^\$\d+ = ", "", gdb.execute(command, to_string=True))
+        return NO_SOURCE.sub("", re.sub(r"^\$\d+ = ", "", gdb.execute(command, to_string=True)))
     except gdb.error as problem:
         return "error: %s" % problem
 
