@@ -13,7 +13,7 @@ import time
 
 import gdb
 
-from . import settings
+from . import settings, view
 from .engine import tid_of
 from .stops import greenlets_now
 
@@ -44,11 +44,15 @@ def _greenlets():
 
 
 def _current(greenlets):
-    """The selected greenlet, else the one that the selected thread runs, else None."""
+    """The selected greenlet, else the one that the selected thread runs or stands for in the view, else None."""
     if _selection.selected is not None:
         return _selection.selected.greenlet
     thread = gdb.selected_thread()
-    tid = tid_of(thread) if thread is not None else None
+    if thread is None:
+        return None
+    if view.of_selected_thread() is not None:
+        return view.of_selected_thread()
+    tid = tid_of(thread)
     return next((g for g in greenlets if g["state"] == "running" and g["tid"] == tid), None)
 
 

@@ -149,6 +149,12 @@ def _sleeper():
     return _view.of_thread.get(tid_of(gdb.selected_thread())) if _in_view() else None
 
 
+def of_selected_thread():
+    """The greenlet for which the selected thread stands in the view, or None."""
+    sleeper = _sleeper()
+    return sleeper.greenlet if sleeper else None
+
+
 def _in_view():
     return _view is not None and gdb.selected_inferior() == _view.inferior
 

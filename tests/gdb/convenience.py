@@ -103,6 +103,17 @@ for condition, number in (("$_greenlet_id() == %d" % (shallow - 1), 2), ('$_stre
     count.equal(value("number"), number, "where `if %s` stops" % condition)
     count.check(void("$_greenlet"), "a condition left the variables set")
 
+# In the view a thread stands for its greenlet.
+gdb.execute("greenlet view", to_string=True)
+sleeper = next(t for t in gdb.selected_inferior().threads() if '"greenlet %s ' % truth.the("deep-12") in
+               gdb.execute("info threads %d.%d" % (t.inferior.num, t.num), to_string=True))
+sleeper.switch()
+prompt()
+count.equal((value("$_greenlet"), value("$_greenlet_id()")), (int(truth.the("deep-12")),) * 2, "a thread of the view")
+gdb.execute("inferior 1", to_string=True)
+prompt()
+count.equal(value("$_greenlet"), shallow, "back from the view")
+
 # The setting.
 truth.says(count, "show greenlet variables", r"are kept at every prompt: auto\.$")
 gdb.execute("set greenlet variables off")
