@@ -67,11 +67,20 @@ GeventKind gevent_kind(std::string_view class_name) {
 }
 
 GeventKind GeventObjects::kind_of(Address object) {
-  if (const GeventKind kind = gevent_kind(heap_.type_name(object)); kind != GeventKind::none) return kind;
-  for (const std::string& name : heap_.classes(object)) {
-    if (const GeventKind kind = gevent_kind(name); kind != GeventKind::none) return kind;
-  }
-  return GeventKind::none;
+  const auto type = heap_.word(object + PythonLayout::object_type);
+  if (!type || !heap_.plausible(*type)) return GeventKind::none;
+  if (const auto known = kinds_.find(*type); known != kinds_.end()) return known->second;
+  GeventKind kind = GeventKind::none;
+  const bool whole = heap_.answered([&] {
+    kind = gevent_kind(heap_.type_name(object));
+    if (kind != GeventKind::none) return;
+    for (const std::string& name : heap_.classes(object)) {
+      kind = gevent_kind(name);
+      if (kind != GeventKind::none) return;
+    }
+  });
+  if (whole) kinds_.emplace(*type, kind);
+  return kind;
 }
 
 bool GeventObjects::waits_for(Address waiter, Address greenlet) {

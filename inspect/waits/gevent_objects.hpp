@@ -95,6 +95,7 @@ class GeventObjects {
 
   Heap& heap_;
   std::unordered_map<Address, Held> held_;
+  std::unordered_map<Address, GeventKind> kinds_;  ///< by type
 };
 
 }  // namespace coppice::inspect

@@ -85,6 +85,20 @@ std::vector<std::uint64_t> Heap::words(Address address, std::size_t count) {
   return words;
 }
 
+/// Words of a long chain, of which each round would read one link only while thousands wait for its end.
+std::vector<std::uint64_t> Heap::words_at_once(Address address, std::size_t count) {
+  const bool pending_before = std::exchange(pending_, false);
+  auto found = words(address, count);
+  if (pending_ && links_left_ > 0) {
+    --links_left_;
+    blocks_.fetch();
+    pending_ = false;
+    found = words(address, count);
+  }
+  pending_ = pending_ || pending_before;
+  return found;
+}
+
 std::optional<std::uint64_t> Heap::word(Address address) {
   std::uint64_t value = 0;
   if (!read(address, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
@@ -183,11 +197,12 @@ std::vector<Address> Heap::deque_items(Address deque, std::size_t count) {
   std::uint64_t at = *index;
   while (block && all.size() < count) {
     const auto taken = std::min<std::size_t>(count - all.size(), deque_block_items - at);
-    const auto part = words(*block + word_size * (1 + at), taken);
+    const auto part = words_at_once(*block + word_size * (1 + at), taken);
     if (part.empty()) return {};
     all.insert(all.end(), part.begin(), part.end());
     at = 0;
-    block = word(*block + deque_right_link);
+    const auto right = words_at_once(*block + deque_right_link, 1);
+    block = right.empty() ? std::nullopt : std::optional(right.front());
   }
   return all.size() == count ? all : std::vector<Address>();
 }

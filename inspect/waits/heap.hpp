@@ -121,10 +121,12 @@ class Heap {
   std::vector<Address> bases(Address type);
   std::vector<Address> deque_items(Address deque, std::size_t count);
   std::vector<Address> set_items(Address set);
+  std::vector<std::uint64_t> words_at_once(Address address, std::size_t count);
 
   PythonLayout layout_;
   BlockReader blocks_;
   bool pending_ = false;
+  std::size_t links_left_ = 4096;  ///< how often a chain may still be followed without waiting for a round
   struct Range {
     Address start, end;
   };
