@@ -206,7 +206,7 @@ def _threads():
     return found
 
 
-def _memory(folder):
+def _memory(make_folder):
     """Where the memory is, as Elsewhere: the core; the live process's file; or a core made for it."""
     mappings = memory_map.process_mappings()
     memory = "/proc/%d/mem" % gdb.selected_inferior().pid
@@ -216,7 +216,7 @@ def _memory(folder):
         return [Elsewhere(m.start, m.end, m.start, memory) for m in mappings
                 if m.path not in ("[vvar]", "[vvar_vclock]", "[vsyscall]")]
     else:  # behind gdbserver: GDB copies what the program can have written to
-        core = os.path.join(folder, "memory.core")
+        core = os.path.join(make_folder(), "memory.core")
         quietly("generate-core-file " + core)
     dumped = mini_core.dumped(core)
     files = [Elsewhere(m.start, m.end, m.offset, m.path) for m in mappings if m.path and m.path.startswith("/")]
@@ -242,8 +242,7 @@ class View:
 
     def __init__(self):
         self.of, self._thread = gdb.selected_inferior(), gdb.selected_thread()
-        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self._folder = tempfile.mkdtemp(prefix="coppice-view-", dir=place)
+        self._folders = []
         self.inferior = None
         try:
             self._open()
@@ -259,7 +258,8 @@ class View:
         threads = _threads()
         self.sleepers = self._sleepers(asleep, engine, {tid: registers for tid, registers in threads})
         regions = _regions([sleeper.stack for sleeper in self.sleepers])
-        path = os.path.join(self._folder, "greenlets.core")
+        in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # it is written to at every look
+        path = os.path.join(self._folder(in_memory), "greenlets.core")
         executable = gdb.current_progspace().filename
         everyone = threads + [(s.tid, s.registers) for s in self.sleepers]
         mini_core.write(path, self.of.pid, os.fsencode(executable or ""), everyone, engine_module.auxv_pairs(),
@@ -340,7 +340,13 @@ class View:
         self.remove_files()
 
     def remove_files(self):
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, place=None):
+        """A new one, until the view ends."""
+        self._folders.append(tempfile.mkdtemp(prefix="coppice-view-", dir=place))
+        return self._folders[-1]
 
 
 def _changed(event):
