@@ -23,22 +23,41 @@ void GeventWaits::add(std::vector<GeventCandidate>& candidates, Address object, 
   const auto same = [object](const GeventCandidate& other) { return other.object == object; };
   if (std::ranges::any_of(candidates, same)) return;
   if (const auto other = greenlets_.find(object); other != greenlets_.end()) {
-    candidates.push_back({object, GeventKind::none, other->second});
+    candidates.push_back({object, GeventKind::none, other->second, true});
   } else if (const GeventKind kind = objects_.kind_of(object); kind != GeventKind::none) {
-    candidates.push_back({object, kind, nullptr});
+    candidates.push_back({object, kind, nullptr, true});
   }
 }
 
-void GeventWaits::list(WaitSearch& search) {
-  const Greenlet& greenlet = *search.greenlet;
-  std::vector<GeventCandidate> candidates;
+/// Everything on the stack that may be an object.
+std::vector<GeventCandidate> GeventWaits::objects_on(const Greenlet& greenlet) {
+  std::vector<GeventCandidate> objects;
   const std::size_t size = std::min(greenlet.stack.size(), searched);
   for (std::size_t at = 0; at + word_size <= size; at += word_size) {
     Address object = 0;
     std::memcpy(&object, greenlet.stack.data() + at, word_size);
-    add(candidates, object, greenlet.address);
+    if (object == greenlet.address || objects_.known_as_none(object) || !heap_.plausible(object)) continue;
+    const auto other = greenlets_.find(object);
+    const bool known = other != greenlets_.end();
+    objects.push_back({object, GeventKind::none, known ? other->second : nullptr, known});
   }
-  if (!heap_.pending()) search.candidates = std::move(candidates);
+  return objects;
+}
+
+void GeventWaits::list(WaitSearch& search) {
+  if (search.listed.empty()) search.listed = objects_on(*search.greenlet);
+  // What is none is not asked about again in the next round.
+  std::erase_if(search.listed, [this](GeventCandidate& object) {
+    if (object.known) return false;
+    object.known = heap_.answered([&] { object.kind = objects_.kind_of(object.object); });
+    return object.known && object.kind == GeventKind::none;
+  });
+  if (heap_.pending()) return;
+  std::vector<GeventCandidate>& candidates = search.candidates.emplace();
+  for (const GeventCandidate& object : std::exchange(search.listed, {})) {
+    const auto same = [&object](const GeventCandidate& other) { return other.object == object.object; };
+    if (std::ranges::none_of(candidates, same)) candidates.push_back(object);
+  }
 }
 
 std::optional<Waiting> GeventWaits::find(WaitSearch& search) {

@@ -27,6 +27,7 @@ class GeventWaits {
 
  private:
   void list(WaitSearch& search);
+  std::vector<GeventCandidate> objects_on(const Greenlet& greenlet);
   void add(std::vector<GeventCandidate>& candidates, Address object, Address self);
   Address waiter_of(const WaitSearch& search, std::span<const GeventCandidate> candidates);
   std::optional<Waiting> prove(WaitSearch& search, std::span<const GeventCandidate> candidates);

@@ -69,7 +69,14 @@ GeventKind gevent_kind(std::string_view class_name) {
 GeventKind GeventObjects::kind_of(Address object) {
   const auto type = heap_.word(object + PythonLayout::object_type);
   if (!type || !heap_.plausible(*type)) return GeventKind::none;
-  if (const auto known = kinds_.find(*type); known != kinds_.end()) return known->second;
+  const auto [entry, first] = kinds_.try_emplace(*type);
+  if (entry->second.known == GeventKind::none) nones_[place_of(object)] = object;
+  if (entry->second.known) return *entry->second.known;
+  if (!first && entry->second.asked == heap_.round()) {
+    heap_.wait();  // thousands of objects have the same type
+    return GeventKind::none;
+  }
+  entry->second.asked = heap_.round();
   GeventKind kind = GeventKind::none;
   const bool whole = heap_.answered([&] {
     kind = gevent_kind(heap_.type_name(object));
@@ -79,7 +86,7 @@ GeventKind GeventObjects::kind_of(Address object) {
       if (kind != GeventKind::none) return;
     }
   });
-  if (whole) kinds_.emplace(*type, kind);
+  if (whole) entry->second.known = kind;
   return kind;
 }
 

@@ -44,7 +44,14 @@ class Heap {
     pending_ = pending_ || pending_before;
     return whole;
   }
-  void fetch() { blocks_.fetch(); }
+  void fetch() {
+    blocks_.fetch();
+    ++round_;
+  }
+  /// Counts the calls of `fetch`.
+  std::uint32_t round() const noexcept { return round_; }
+  /// Counts as something asked that could not be answered yet: the same was asked before in this round.
+  void wait() noexcept { pending_ = true; }
 
   /// Follows a chain of Python frames; true at its end.
   bool advance(FrameWalk& walk);
@@ -126,6 +133,7 @@ class Heap {
   PythonLayout layout_;
   BlockReader blocks_;
   bool pending_ = false;
+  std::uint32_t round_ = 0;
   std::size_t links_left_ = 4096;  ///< how often a chain may still be followed without waiting for a round
   struct Range {
     Address start, end;

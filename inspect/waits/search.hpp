@@ -19,14 +19,17 @@ struct GeventCandidate {
   Address object = 0;
   GeventKind kind = GeventKind::none;
   const Greenlet* greenlet = nullptr;  ///< it is one: to be joined
+  bool known = false;                  ///< what it is has been told
 };
 
 /// Keeps between two rounds what has been found out about one greenlet.
 struct WaitSearch {
   Greenlet* greenlet = nullptr;
   std::optional<std::vector<GeventCandidate>> candidates;  ///< innermost first; none: not all are known yet
-  std::unique_ptr<PythonVariables> variables;              ///< null: nobody has asked yet
-  std::uint8_t asked = 0;                                  ///< how many kinds of programs it is none of
+  std::vector<GeventCandidate>
+      listed;  ///< while they are being found: those, and what may turn out to be one
+  std::unique_ptr<PythonVariables> variables;  ///< null: nobody has asked yet
+  std::uint8_t asked = 0;                      ///< how many kinds of programs it is none of
   bool named = false;
   bool done = false;
 };

@@ -16,6 +16,7 @@ namespace coppice::inspect {
 namespace {
 
 constexpr int most_rounds = 64;
+constexpr std::size_t first_few = 64;
 constexpr std::size_t most_frames_of_worker = 1024;
 
 /// gevent's objects are of types that its extension modules define.
@@ -49,9 +50,17 @@ class Finder {
   }
 
   void run() {
+    // A few first: what is known of types and of shared objects then, the others need not wait for.
+    run(std::span(searches_).first(std::min(searches_.size(), first_few)));
+    run(searches_);
+    find_jobs();
+  }
+
+ private:
+  void run(std::span<WaitSearch> searches) {
     for (int round = 0; round < most_rounds; ++round) {
       bool unfinished = false;
-      for (WaitSearch& search : searches_) {
+      for (WaitSearch& search : searches) {
         if (search.done && search.named) continue;
         step(search);
         unfinished = unfinished || !search.done || !search.named;
@@ -59,10 +68,8 @@ class Finder {
       if (!unfinished) break;
       heap_.fetch();
     }
-    find_jobs();
   }
 
- private:
   /// Says of the results that are waited for which thread's they are, where that is known in time.
   void find_jobs() {
     GeventJobs jobs(heap_);
