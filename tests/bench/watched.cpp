@@ -12,7 +12,7 @@
 //   asleep/WHAT/N    whole snapshots of the same program asleep, with merged frames and symbols: `warm` by
 //   one
 //                    session, `cold` by a new one each time, coppice-worker's start included; `heap` warm,
-//                    with 2 GB of small objects.
+//                    with 2 GB of small objects; `gevent` warm, of greenlets that wait in gevent.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -85,7 +85,7 @@ std::map<unsigned, double>& undisturbed() {
 }
 
 void watch(benchmark::State& state, const std::string& who) {
-  if (!has_greenlet()) return state.SkipWithError("the system's Python has no greenlet extension");
+  if (!has_module("greenlet")) return state.SkipWithError("the system's Python has no greenlet extension");
   const auto greenlets = static_cast<unsigned>(state.range(0));
   WatchedProgram& watched = program(greenlets, WatchedProgram::Mode::switching);
   const std::string pid = std::to_string(watched.pid());
@@ -126,10 +126,12 @@ void watch(benchmark::State& state, const std::string& who) {
   state.counters["greenlets"] = static_cast<double>(seen);
 }
 
-void look_at_sleeper(benchmark::State& state, bool cold, unsigned megabytes) {
-  if (!has_greenlet()) return state.SkipWithError("the system's Python has no greenlet extension");
+void look_at_sleeper(benchmark::State& state, bool cold, unsigned megabytes,
+                     WatchedProgram::Mode mode = WatchedProgram::Mode::sleeping) {
+  const char* const module = mode == WatchedProgram::Mode::gevent ? "gevent" : "greenlet";
+  if (!has_module(module)) return state.SkipWithError("the system's Python lacks the module");
   const auto greenlets = static_cast<unsigned>(state.range(0));
-  const WatchedProgram& watched = program(greenlets, WatchedProgram::Mode::sleeping, megabytes);
+  const WatchedProgram& watched = program(greenlets, mode, megabytes);
   std::unique_ptr<Session> session = open_session(watched.pid());
   if (!session) return state.SkipWithError("it cannot be opened");
   if (!cold) (void)session->take({});
@@ -139,7 +141,7 @@ void look_at_sleeper(benchmark::State& state, bool cold, unsigned megabytes) {
     if (cold) session = open_session(watched.pid());
     const auto snapshot = session->take({});
     if (!snapshot.ok()) return state.SkipWithError(snapshot.error().message.c_str());
-    if (snapshot->greenlets.size() != greenlets + 1) return state.SkipWithError("greenlets are missing");
+    if (snapshot->greenlets.size() <= greenlets) return state.SkipWithError("greenlets are missing");
     read += snapshot->stats.read_ns;
     unwind += snapshot->stats.unwind_ns;
     name += snapshot->stats.symbolize_ns;
@@ -175,6 +177,14 @@ bool register_all() {
                                  [](benchmark::State& state) { look_at_sleeper(state, true, 0); })
         ->Arg(greenlets)
         ->Iterations(5)
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+  }
+  for (const unsigned greenlets : {1'000, 10'000}) {
+    benchmark::RegisterBenchmark(
+        "asleep/gevent",
+        [](benchmark::State& state) { look_at_sleeper(state, false, 0, WatchedProgram::Mode::gevent); })
+        ->Arg(greenlets)
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);
   }

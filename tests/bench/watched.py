@@ -1,9 +1,10 @@
 """A program that feels when it is stopped: it switches between its greenlets as fast as it can and looks at the clock each time.
 
-    watched.py FILE GREENLETS switch|sleep [MEGABYTES]
+    watched.py FILE GREENLETS switch|sleep|gevent [MEGABYTES]
 
 FILE is mapped; its words are: switches so far, and the longest time in ns between two looks at the clock, which whoever
-watches sets to 0. Prints "ready" and runs until it is killed. `sleep`: all greenlets are parked, and it sleeps.
+watches sets to 0. Prints "ready" and runs until it is killed. `sleep`: all greenlets are parked, and it sleeps. `gevent`:
+so many of gevent's greenlets wait for four kinds of things.
 MEGABYTES: of small objects on its heap.
 """
 import mmap
@@ -34,10 +35,31 @@ def park(value, depth=3):
     return value
 
 
+def gevent_program(count):
+    import gevent
+    import gevent.event
+    import gevent.lock
+    import gevent.queue
+    event, queue, semaphore = gevent.event.Event(), gevent.queue.Queue(), gevent.lock.Semaphore(0)
+    waits = [lambda: gevent.sleep(86400), event.wait, queue.get, semaphore.acquire]
+    waiting = [gevent.spawn(deep, waits[number % 4], number % 5) for number in range(count)]
+    gevent.sleep(0)
+    print("ready", flush=True)
+    gevent.joinall(waiting)
+
+
+def deep(wait, depth):
+    if depth:
+        return list(map(lambda _: deep(wait, depth - 1), [0]))
+    return wait()
+
+
 file, count = sys.argv[1], int(sys.argv[2])
 with open(file, "r+b") as opened:
     words = memoryview(mmap.mmap(opened.fileno(), 16)).cast("Q")
 kept = [bytes(420) for _ in range(int(sys.argv[4]) * 2000)] if len(sys.argv) > 4 else []
+if sys.argv[3] == "gevent":
+    gevent_program(count)
 greenlets = [greenlet(turn) for _ in range(count)]
 for one in greenlets:
     one.switch([3, 1, 2])

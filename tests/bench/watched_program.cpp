@@ -42,7 +42,7 @@ WatchedProgram::WatchedProgram(unsigned greenlets, Mode mode, unsigned megabytes
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(ready[1], STDOUT_FILENO);
     const std::string count = std::to_string(greenlets), heap = std::to_string(megabytes);
-    const char* const what = mode == Mode::switching ? "switch" : "sleep";
+    const char* const what = mode == Mode::switching ? "switch" : mode == Mode::sleeping ? "sleep" : "gevent";
     execl(PYTHON, PYTHON, WATCHED_PY, file_.c_str(), count.c_str(), what, heap.c_str(), nullptr);
     _exit(127);
   }
@@ -78,9 +78,8 @@ std::uint64_t WatchedProgram::page_tables() const {
   return 0;
 }
 
-bool has_greenlet() {
-  static const bool has = run_quietly({PYTHON, "-c", "import greenlet"}) == 0;
-  return has;
+bool has_module(const std::string& name) {
+  return run_quietly({PYTHON, "-c", "import " + name}) == 0;
 }
 
 std::string find_tool(const std::string& name) {

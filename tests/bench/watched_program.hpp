@@ -13,7 +13,7 @@ namespace coppice::bench {
 /// A running watched.py, ended and reaped with the object.
 class WatchedProgram {
  public:
-  enum class Mode : std::uint8_t { switching, sleeping };
+  enum class Mode : std::uint8_t { switching, sleeping, gevent };
 
   /// Ready when it returns; ends this program where Python with the greenlet extension is missing.
   WatchedProgram(unsigned greenlets, Mode mode, unsigned megabytes = 0);
@@ -36,8 +36,8 @@ class WatchedProgram {
   pid_t pid_ = -1;
 };
 
-/// Whether the system's Python has the greenlet extension.
-bool has_greenlet();
+/// Whether the system's Python has a module.
+bool has_module(const std::string& name);
 
 /// The path of a program in the folder of COPPICE_BENCH_TOOLS, else of tests/bench/tools, else in PATH; empty
 /// when it is nowhere.
