@@ -93,7 +93,7 @@ class InfoGreenlets(gdb.Command):
 Usage: info greenlets [OPTION]... [ID | NAME | 0xADDRESS | FIRST-LAST]...
 
 The current greenlet is marked with an asterisk: the selected one, else the one that the selected thread runs.
-"Frame" is the innermost frame outside the switch itself.
+"Frame" is the innermost frame outside the switch itself, on CPython the innermost of Python's.
 
 Options:
   -with REGEX     those of which the name, what they wait for or a function on their stack matches

@@ -51,10 +51,10 @@ def waiting_text(greenlet):
 
 
 def where(greenlet):
-    """The innermost frame that is not the switch itself, if possible one with a name; or why there is none."""
+    """The innermost frame that is not the switch itself, on CPython the innermost of Python's; or why there is none."""
     frames = greenlet["frames"] or []
     beyond = [f for f in frames if f["kind"] == "python" or not _MACHINERY.match(f["function"] or "")]
-    frame = next((f for f in beyond if f["function"]), (beyond + frames + [None])[0])
+    frame = next((f for f in beyond if f["kind"] == "python"), (beyond + frames + [None])[0])
     if frame is not None:
         return frame_text(frame)
     if greenlet["error"] is not None:
