@@ -36,7 +36,8 @@ std::vector<GeventCandidate> GeventWaits::objects_on(const Greenlet& greenlet) {
   for (std::size_t at = 0; at + word_size <= size; at += word_size) {
     Address object = 0;
     std::memcpy(&object, greenlet.stack.data() + at, word_size);
-    if (object == greenlet.address || objects_.known_as_none(object) || !heap_.plausible(object)) continue;
+    if (object == greenlet.address || nones_[place_of(object)] == object || !heap_.plausible(object))
+      continue;
     const auto other = greenlets_.find(object);
     const bool known = other != greenlets_.end();
     objects.push_back({object, GeventKind::none, known ? other->second : nullptr, known});
@@ -50,7 +51,9 @@ void GeventWaits::list(WaitSearch& search) {
   std::erase_if(search.listed, [this](GeventCandidate& object) {
     if (object.known) return false;
     object.known = heap_.answered([&] { object.kind = objects_.kind_of(object.object); });
-    return object.known && object.kind == GeventKind::none;
+    const bool none = object.known && object.kind == GeventKind::none;
+    if (none) nones_[place_of(object.object)] = object.object;
+    return none;
   });
   if (heap_.pending()) return;
   std::vector<GeventCandidate>& candidates = search.candidates.emplace();

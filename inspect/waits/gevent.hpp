@@ -1,6 +1,8 @@
 // What the greenlets of a gevent program wait for.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -35,11 +37,16 @@ class GeventWaits {
   Waiting describe_io(Address watcher);
   Waiting describe_many(Address iterator, std::span<const Address> remaining);
   static Waiting describe_join(const Greenlet& other);
+  static std::size_t place_of(Address object) { return object / 16 % most_nones; }
 
   Heap& heap_;
   const WaitContext& context_;
   const std::unordered_map<Address, const Greenlet*>& greenlets_;
   GeventObjects objects_;
+  /// What was listed lately and was neither a candidate nor a greenlet, each at its place_of: most of what
+  /// lies on a stack lies on thousands.
+  static constexpr std::size_t most_nones = 4096;
+  std::array<Address, most_nones> nones_{};
 };
 
 }  // namespace coppice::inspect

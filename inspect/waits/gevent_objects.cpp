@@ -70,10 +70,7 @@ GeventKind GeventObjects::kind_of(Address object) {
   const auto type = heap_.word(object + PythonLayout::object_type);
   if (!type || !heap_.plausible(*type)) return GeventKind::none;
   const auto [entry, first] = kinds_.try_emplace(*type);
-  if (const auto known = entry->second.known) {
-    if (*known == GeventKind::none) nones_[place_of(object)] = object;
-    return *known;
-  }
+  if (const auto known = entry->second.known) return *known;
   if (!first && entry->second.asked == heap_.round()) {
     heap_.wait();  // thousands of objects have the same type
     return GeventKind::none;

@@ -15,8 +15,6 @@
 // Python objects.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -58,10 +56,6 @@ class GeventObjects {
   /// What an object is: by its class, or the first of gevent's that this derives from.
   GeventKind kind_of(Address object);
 
-  /// Has it been found to be of no kind? Remembers those asked about lately: most of what lies on a stack
-  /// lies on thousands.
-  bool known_as_none(Address object) const { return nones_[place_of(object)] == object; }
-
   /// Is it a Waiter that will switch to this greenlet?
   bool waits_for(Address waiter, Address greenlet);
   /// Is the first argument of the watcher's callback that Waiter?
@@ -98,7 +92,6 @@ class GeventObjects {
   std::vector<std::uint64_t> fields(Address object);
   const Held* held(Address object);
   std::optional<std::uint64_t> shift_of_active(Address watcher);
-  static std::size_t place_of(Address object) { return object / 16 % most_nones; }
 
   Heap& heap_;
   std::unordered_map<Address, Held> held_;
@@ -107,8 +100,6 @@ class GeventObjects {
     std::uint32_t asked = 0;  ///< in which round of the Heap
   };
   std::unordered_map<Address, Kind> kinds_;  ///< by type
-  static constexpr std::size_t most_nones = 4096;
-  std::array<Address, most_nones> nones_{};  ///< each at its place_of
 };
 
 }  // namespace coppice::inspect
