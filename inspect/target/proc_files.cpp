@@ -153,7 +153,7 @@ std::optional<BlockedAt> parse_syscall(std::string_view text) {
   const auto sp = number<Address>(words[words.size() - 2], 16);
   const auto pc = number<Address>(words[words.size() - 1], 16);
   if (!sp || !pc || *sp == 0 || *pc == 0) return std::nullopt;
-  return BlockedAt{*sp, *pc};
+  return BlockedAt{.sp = *sp, .pc = *pc, .in_system_call = words.size() == 9};
 }
 
 }  // namespace coppice::inspect

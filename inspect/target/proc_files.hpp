@@ -39,6 +39,9 @@ ProcStatus parse_status(std::string_view text);
 struct BlockedAt {
   Address sp = 0;
   Address pc = 0;
+  /// False: it waits for a page (to be read, or while the kernel moves it), or someone has stopped it in
+  /// between. A stop does not disturb such a wait: there is no call to be interrupted.
+  bool in_system_call = false;
 };
 
 /// Empty when the thread is running (or the text is not as documented).

@@ -50,6 +50,11 @@ std::vector<pid_t> numbered_entries(UniqueFd folder) {
   return numbers;
 }
 
+/// The first line of a thread's whereabouts.
+std::optional<BlockedAt> blocked_at(std::string_view whereabouts) {
+  return parse_syscall(whereabouts.substr(0, whereabouts.find('\n')));
+}
+
 Error no_such_process(pid_t pid, const std::string& why) {
   return {ErrorCode::no_such_process, 0, fmt::format("no process {}: {}", pid, why)};
 }
@@ -217,8 +222,28 @@ std::string ProcessTarget::whereabouts(pid_t tid) const {
   return both;
 }
 
+/// By a signal, or by a tracer.
+bool ProcessTarget::stopped_by_another(pid_t tid) const {
+  auto status = read_text_at(directory_.get(), fmt::format("task/{}/status", tid), kSmallFile);
+  if (!status.ok()) return false;
+  const char state = parse_status(*status).state;
+  return state == 'T' || state == 't';
+}
+
+Result<ThreadRegisters> ProcessTarget::hold_stopped(pid_t tid, const WhileHeld& copy) const {
+  ThreadRegisters result;
+  auto stopped = copy_registers_stopped(pid_, tid, kPatience, [&](const user_regs_struct& registers) {
+    result.registers = x86_64::from_kernel(registers);
+    result.complete = true;
+    if (copy) copy(result);
+  });
+  if (!stopped.ok()) return std::move(stopped).error();
+  return result;
+}
+
 Result<ThreadRegisters> ProcessTarget::hold(pid_t tid, Stopping stopping, const WhileHeld& copy) const {
   constexpr int kTries = 4;
+  bool stops = stopping == Stopping::allowed;
   ThreadRegisters result;
   for (int tries = 0; tries < kTries; ++tries) {
     const std::string before = copy ? whereabouts(tid) : std::string();
@@ -228,6 +253,12 @@ Result<ThreadRegisters> ProcessTarget::hold(pid_t tid, Stopping stopping, const 
       return Error{ErrorCode::gone, 0, fmt::format("thread {} has exited", tid)};
     }
     if (const auto blocked = parse_syscall(*text)) {
+      if (stops && !blocked->in_system_call && !stopped_by_another(tid)) {
+        auto held = hold_stopped(tid, copy);
+        if (held.ok() || held.error().code != ErrorCode::not_stopped) return held;
+        stops = false;  // its page is slow to come
+        continue;
+      }
       result.registers.set(x86_64::rsp, blocked->sp);
       result.registers.set(x86_64::rip, blocked->pc);
       if (!copy) return result;
@@ -242,13 +273,7 @@ Result<ThreadRegisters> ProcessTarget::hold(pid_t tid, Stopping stopping, const 
       return Error{ErrorCode::not_stopped, 0,
                    fmt::format("thread {} is running on a CPU, and stopping it is not allowed", tid)};
     }
-    auto stopped = copy_registers_stopped(pid_, tid, kPatience, [&](const user_regs_struct& registers) {
-      result.registers = x86_64::from_kernel(registers);
-      result.complete = true;
-      if (copy) copy(result);
-    });
-    if (!stopped.ok()) return std::move(stopped).error();
-    return result;
+    return hold_stopped(tid, copy);
   }
   return Error{ErrorCode::torn, 0, fmt::format("thread {} ran on whenever its stack was copied", tid)};
 }
@@ -277,13 +302,11 @@ std::optional<std::vector<Error>> ProcessTarget::try_while_still(bool stop_sleep
   std::map<pid_t, std::string> left_alone;
   const std::vector<pid_t> tids = thread_ids();
   for (const pid_t tid : tids) {
-    auto status = read_text_at(directory_.get(), fmt::format("task/{}/status", tid), kSmallFile);
-    if (!status.ok()) continue;
-    const char state = parse_status(*status).state;
-    const bool stopped = state == 'T' || state == 't';
     std::string place = whereabouts(tid);
-    const bool sleeps = !place.starts_with(kRunning);
-    if (stopped || (sleeps && !stop_sleepers)) {
+    if (place.empty()) continue;  // has exited
+    const auto blocked = blocked_at(place);
+    const bool sleeps = !place.starts_with(kRunning) && (!blocked || blocked->in_system_call);
+    if (stopped_by_another(tid) || (sleeps && !stop_sleepers)) {
       left_alone.emplace(tid, std::move(place));
     } else {
       to_stop.push_back(tid);
@@ -295,6 +318,9 @@ std::optional<std::vector<Error>> ProcessTarget::try_while_still(bool stop_sleep
     for (const StoppedThread& thread : threads) {
       if (!thread.error) {
         still[thread.tid] = {x86_64::from_kernel(thread.registers), true};
+      } else if (std::string place = whereabouts(thread.tid);
+                 !stop_sleepers && thread.error->code == ErrorCode::not_stopped && blocked_at(place)) {
+        left_alone.emplace(thread.tid, std::move(place));  // its page is slow to come
       } else if (thread.error->code != ErrorCode::gone) {
         errors.push_back(*thread.error);
       }

@@ -47,6 +47,8 @@ class ProcessTarget final : public Target {
   void read_names();
   Error gone() const;
   std::string whereabouts(pid_t tid) const;
+  bool stopped_by_another(pid_t tid) const;
+  Result<ThreadRegisters> hold_stopped(pid_t tid, const WhileHeld& copy) const;
   std::vector<pid_t> thread_ids() const;
   std::optional<std::vector<Error>> try_while_still(bool stop_sleepers, const WhileStill& copy) const;
 

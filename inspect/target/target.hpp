@@ -48,7 +48,8 @@ struct Thread {
 /// A thread's registers and how exact they are.
 struct ThreadRegisters {
   Registers registers;
-  /// False: only pc and sp are known (/proc/PID/task/TID/syscall of a blocked thread). True: all of them.
+  /// False: only pc and sp are known (/proc/PID/task/TID/syscall of a thread that is blocked in a system
+  /// call, stopped by someone else, or waiting long for a page). True: all of them.
   bool complete = false;
 };
 
@@ -90,8 +91,8 @@ class Target {
   /// are still mapped keep their identity. `gone` when the process has exited. A core: does nothing.
   virtual Result<void> refresh() = 0;
 
-  /// Registers of one thread. `not_stopped` when it is on a CPU and stopping is not allowed or took over 50
-  /// ms.
+  /// Registers of one thread. One that is on a CPU, or waits for a page of its memory, is stopped where that
+  /// is allowed; `not_stopped` when it is on a CPU and stopping is not allowed or took over 50 ms.
   virtual Result<ThreadRegisters> registers(pid_t tid, Stopping stopping) const = 0;
 
   /// The same, and calls `copy` with the registers before the thread goes on, so that its stack can be copied

@@ -256,5 +256,7 @@ TEST_CASE("/proc files parse as documented, and nonsense in them hurts nobody") 
   CHECK_FALSE(parse_syscall("-1 0x0 0x0\n").has_value());
   CHECK_FALSE(parse_syscall("").has_value());
   CHECK(parse_syscall("-1 0x7ffc 0x401\n")->pc == 0x401);
+  CHECK_FALSE(parse_syscall("-1 0x7ffc 0x401\n")->in_system_call);
+  CHECK(parse_syscall("232 0x3 0x7f 0x1 0xff 0x0 0x8 0x7ffc10 0x7f1234\n")->in_system_call);
   CHECK(parse_syscall("232 0x3 0x7f 0x1 0xff 0x0 0x8 0x7ffc10 0x7f1234\n")->sp == 0x7ffc10);
 }

@@ -1,8 +1,11 @@
 // The program that tests look into: reports its addresses and then blocks until its input ends.
-//   subject [spin] [sleepers] [poller] [count-signals] [guard] [undumpable] [leave-main]
+//   subject [spin] [sleepers] [poller] [faulter] [count-signals] [guard] [undumpable] [leave-main]
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -46,6 +49,25 @@ void make_guarded() {
   constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, Linux 6.13
   report("guarded", area);
   report("guard_works", madvise(area + kPage, kPage, kGuardInstall) == 0 ? 1 : 0);
+}
+
+/// A page that whoever touches it waits for, for ever. Null where this process may not make one.
+void* make_absent_page() {
+  constexpr std::size_t kPage = 4096;
+  const int descriptor = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
+  if (descriptor < 0) return nullptr;
+  uffdio_api api{};
+  api.api = UFFD_API;
+  if (ioctl(descriptor, UFFDIO_API, &api) != 0) return nullptr;
+  void* page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uffdio_register wanted{};
+  wanted.range = {reinterpret_cast<std::uintptr_t>(page), kPage};
+  wanted.mode = UFFDIO_REGISTER_MODE_MISSING;
+  return ioctl(descriptor, UFFDIO_REGISTER, &wanted) == 0 ? page : nullptr;
+}
+
+[[gnu::noinline]] void touch(volatile char* page) {
+  *page = 1;
 }
 
 [[gnu::noinline]] void spin() {
@@ -122,6 +144,19 @@ int main(int argc, char** argv) {
         epoll_wait(poll, &event, 1, -1);
         ++interrupted;
       }
+    });
+    while (started == before) std::this_thread::yield();
+  }
+  if (asked("faulter")) {
+    void* absent = make_absent_page();
+    report("absent", absent);
+    report("touch", reinterpret_cast<const void*>(&touch));
+    const int before = started;
+    threads.emplace_back([&, absent] {
+      report("faulter", static_cast<std::uint64_t>(gettid()));
+      ++started;
+      if (absent != nullptr) touch(static_cast<volatile char*>(absent));
+      for (;;) pause();
     });
     while (started == before) std::this_thread::yield();
   }
