@@ -144,10 +144,13 @@ TEST_CASE("a thread that waits for a page is stopped for its registers, and goes
   CHECK(all->registers.known(x86_64::rbp));
 
   Target::StillThreads seen;
-  for (int i = 0; i < 200 && (!seen.contains(faulter) || !seen.at(faulter).complete); ++i) {
+  std::vector<Error> errors;
+  for (int i = 0; i < 200 && (!errors.empty() || !seen.contains(faulter) || !seen.at(faulter).complete);
+       ++i) {
     wait_for_state(child.pid(), faulter, 'S');
-    CHECK((*target)->while_still([&](const Target::StillThreads& still) { seen = still; }).empty());
+    errors = (*target)->while_still([&](const Target::StillThreads& still) { seen = still; });
   }
+  CHECK(errors.empty());
   REQUIRE((seen.contains(faulter) && seen.contains(poller)));
   CHECK(seen.at(faulter).complete);
   CHECK(seen.at(faulter).registers.pc() == never->registers.pc());
