@@ -3,6 +3,7 @@
 #include <execinfo.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <fstream>
+#include <string>
 
 #include "inspect/memory/slice_memory.hpp"
 #include "inspect/target/registers_x86_64.hpp"
@@ -76,6 +79,7 @@ class Deep {
     const auto got = read(ends[0], &report_, sizeof report_);
     close(ends[0]);
     REQUIRE(got == sizeof report_);
+    REQUIRE(comes_to_wait());
   }
   ~Deep() {
     kill(pid_, SIGKILL);
@@ -95,6 +99,19 @@ class Deep {
   }
 
  private:
+  /// It has reported; whether it has come to its pause() is for the kernel to say.
+  bool comes_to_wait() const {
+    const std::string file = "/proc/" + std::to_string(pid_) + "/syscall";
+    const std::string waits = std::to_string(SYS_pause) + " ";
+    for (int i = 0; i < 5000; ++i) {
+      std::string now;
+      std::getline(std::ifstream(file), now);
+      if (now.starts_with(waits)) return true;
+      usleep(1000);
+    }
+    return false;
+  }
+
   pid_t pid_ = -1;
   Report report_;
 };
