@@ -10,7 +10,7 @@ import re
 
 import gdb
 
-from . import view
+from . import view, watchpoints
 from .engine import select_level
 
 # They act on the thread where it really stands, or need the target's own memory.
@@ -65,6 +65,8 @@ def _before(command, selected):
 
 
 def _after(command, selected):
+    if command in watchpoints.COMMANDS:
+        watchpoints.refuse_newest(selected)
     if _selection.check_context() and command.split()[0] in ("frame", "down", "up"):
         gdb.write("[That is the thread's own frame: greenlet %s is no longer selected]\n" % selected.greenlet["id"])
         gdb.execute("frame")
@@ -140,7 +142,7 @@ def install(selection):
     for command in LETTING_GO + list(REFUSED) + ["down", "finish", *ABOUT_THREADS]:
         if _exists(command):
             _define_hook(command, "before")
-    for command in CHOOSING + ABOUT_THREADS:
+    for command in CHOOSING + ABOUT_THREADS + watchpoints.COMMANDS:
         _define_hook(command, "after")
 
     events = gdb.events

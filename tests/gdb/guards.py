@@ -147,6 +147,23 @@ gdb.execute("greenlet " + truth.the("deep-5"), to_string=True)
 refuses("return", "not the greenlet's")
 refuses("jump zoo_checkpoint", "not the greenlet")
 refuses("print zoo_callable(3)", "may-call-functions is off")
+
+# A place on its stack is somebody else's while it sleeps; the rest of the program may be watched.
+while "descend" not in (gdb.selected_frame().name() or ""):
+    gdb.execute("up", to_string=True)
+kept = len(gdb.breakpoints())
+for command in ("watch mine", "watch -l mine", "rwatch mine", "awatch -location mine",
+                "watch *(long *) %d" % selected().stack.start, "watch *(long *) $sp"):
+    refuses(command, "lies on the stack of greenlet %s" % selected().greenlet["id"])
+refuses("watch result + mine", "mine is of a frame of a sleeping greenlet")
+refuses("watch $rbx", "$rbx is of a frame")
+count.equal(len(gdb.breakpoints()), kept, "watchpoints that were refused")
+for command in ("watch result", "watch -l go", "watch *(int *) &go"):
+    gdb.execute(command, to_string=True)
+count.equal(len(gdb.breakpoints()), kept + 3, "watchpoints of the program's own variables")
+for point in gdb.breakpoints()[kept:]:
+    point.delete()
+
 while gdb.selected_frame().level() > selected().bridge.level + 1:
     gdb.execute("down", to_string=True)
 refuses("down", "Bottom (innermost) frame selected")
@@ -202,4 +219,4 @@ start()
 count.check(selected() is None, "run kept the selection")
 gdb.execute("greenlet " + truth.the("deep-12"), to_string=True)
 end("a second run")
-count.finish(70)
+count.finish(80)
