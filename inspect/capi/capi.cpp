@@ -23,9 +23,9 @@ struct cpi_session {
 
   LentTarget* target;  // owned by `session`
   Session session;
-  std::optional<Snapshot> stacks;  // of everyone, walked, since the last cpi_stopped: for cpi_stack_of
-  std::string json;                // what cpi_snapshot handed out
-  std::vector<std::byte> bytes;    // what cpi_stack_of handed out
+  std::optional<Snapshot> everyone;  // since the last cpi_stopped, for cpi_stack_of
+  std::string json;                  // what cpi_snapshot handed out
+  std::vector<std::byte> bytes;      // what cpi_stack_of handed out
 };
 
 namespace {
@@ -57,6 +57,35 @@ void shorten(Snapshot& snapshot, std::uint64_t max_frames) {
   }
 }
 
+bool asleep(const Greenlet& greenlet) {
+  return greenlet.state == State::suspended || greenlet.state == State::orphaned;
+}
+
+bool continues_somewhere(const Greenlet& greenlet) {
+  return greenlet.registers.known(x86_64::rip) && greenlet.registers.known(x86_64::rsp);
+}
+
+/// The entry of the greenlet in a snapshot of everyone; a list serves where it tells how the greenlet
+/// continues. `bad_argument` when there is none.
+Result<const SnapshotGreenlet*> find_asleep(cpi_session& session, const char* id) {
+  for (const bool frames : {false, true}) {
+    if (!session.everyone || frames) {
+      SnapshotOptions options;
+      options.frames = frames;
+      options.symbols = false;
+      auto taken = session.session.take(options);
+      if (!taken.ok()) return std::move(taken).error();
+      session.everyone = std::move(*taken);
+    }
+    const auto& all = session.everyone->greenlets;
+    const auto found = std::ranges::find(all, id, [](const SnapshotGreenlet& g) { return g.greenlet.id; });
+    if (found == all.end()) break;
+    const Greenlet& greenlet = found->greenlet;
+    if (frames || !asleep(greenlet) || greenlet.error || continues_somewhere(greenlet)) return &*found;
+  }
+  return Error{ErrorCode::bad_argument, 0, fmt::format("no greenlet {}", id)};
+}
+
 }  // namespace
 
 std::uint32_t cpi_abi_version() {
@@ -83,7 +112,7 @@ void cpi_close(cpi_session* session) {
 std::int32_t cpi_stopped(cpi_session* session, const cpi_picture* picture) {
   return guarded(-1, [&] {
     if (session == nullptr || picture == nullptr) return fail(-1, "no session or no picture");
-    session->stacks.reset();
+    session->everyone.reset();
     const auto done = session->target->set(*picture);
     return done.ok() ? 0 : fail(-1, done.error().message);
   });
@@ -103,7 +132,7 @@ const char* cpi_snapshot(cpi_session* session, std::uint32_t what, const char* c
     session->json = to_json(
         *taken,
         {.frames = options.frames, .groups = (what & CPI_GROUPS) != 0, .waits = (what & CPI_WAITS) != 0});
-    if (options.frames && id_count == 0) session->stacks = std::move(*taken);
+    if (id_count == 0) session->everyone = std::move(*taken);
     return session->json.c_str();
   });
 }
@@ -114,18 +143,11 @@ std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) 
     if (session == nullptr || id == nullptr || out == nullptr || out->size < least) {
       return fail(-1, "no session, no id, or no place for the answer");
     }
-    if (!session->stacks) {
-      SnapshotOptions options;
-      options.symbols = false;
-      auto taken = session->session.take(options);
-      if (!taken.ok()) return fail(-1, taken.error().message);
-      session->stacks = std::move(*taken);
-    }
-    const auto& all = session->stacks->greenlets;
-    const auto found = std::ranges::find(all, id, [](const SnapshotGreenlet& g) { return g.greenlet.id; });
-    if (found == all.end()) return fail(-1, fmt::format("no greenlet {}", id));
-    const Greenlet& greenlet = found->greenlet;
-    if (greenlet.state != State::suspended && greenlet.state != State::orphaned) {
+    const auto found = find_asleep(*session, id);
+    if (!found.ok()) return fail(-1, found.error().message);
+    const SnapshotGreenlet& entry = **found;
+    const Greenlet& greenlet = entry.greenlet;
+    if (!asleep(greenlet)) {
       return fail(-1, fmt::format("greenlet {} is {}: it has no stack of its own", id, name(greenlet.state)));
     }
     if (greenlet.error) return fail(-1, greenlet.error->message);
@@ -134,7 +156,7 @@ std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) 
     if (slice.stop < slice.start || slice.saved > slice.size()) {
       return fail(-1, fmt::format("greenlet {} has an impossible slice", id));
     }
-    if (!greenlet.registers.known(x86_64::rip) || !greenlet.registers.known(x86_64::rsp)) {
+    if (!continues_somewhere(greenlet)) {
       return fail(-1, fmt::format("it is not known where greenlet {} continues", id));
     }
     // Only the saved part: the rest still lies where the debugger sees it anyway.
@@ -155,7 +177,8 @@ std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) 
       stack.known |= 1U << n;
       stack.registers[n] = greenlet.registers.get(n);
     }
-    stack.outermost_sp = found->outermost_sp;
+    stack.outermost_sp =
+        entry.end == End::unwalked ? session->session.outermost_sp(greenlet) : entry.outermost_sp;
     std::memcpy(out, &stack, std::min<std::uint64_t>(out->size, sizeof stack));
     return 0;
   });

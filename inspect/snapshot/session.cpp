@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "inspect/memory/slice_memory.hpp"
 #include "inspect/snapshot/frames.hpp"
 #include "inspect/snapshot/locals.hpp"
 #include "inspect/snapshot/merge.hpp"
@@ -294,6 +295,15 @@ std::vector<SnapshotThread> threads_of(const Target& target, std::span<const Sna
 
 Session::Session(std::unique_ptr<Target> target) : impl_(std::make_unique<Impl>(std::move(target))) {}
 Session::~Session() = default;
+
+Address Session::outermost_sp(const Greenlet& greenlet) {
+  const SliceMemory stack = SliceMemory::fetch(greenlet.slice, impl_->target->memory());
+  WalkRequest request = request_for(greenlet);
+  request.stack = stack.stack();
+  const std::vector<Walk> walks = impl_->unwinder.walk(*impl_->target, {&request, 1});
+  const Walk& walk = walks.front();
+  return walk.end == End::base && !walk.frames.empty() ? walk.frames.back().sp : 0;
+}
 
 Target& Session::target() noexcept {
   return *impl_->target;

@@ -38,6 +38,10 @@ class Session {
   /// it). A target without greenlets gives an empty snapshot.
   Result<Snapshot> take(const SnapshotOptions& options);
 
+  /// The stack pointer of the outermost frame of a suspended or orphaned greenlet; 0 when its base is not
+  /// reached. For targets that have stood still since the snapshot that told of the greenlet.
+  Address outermost_sp(const Greenlet& greenlet);
+
   Target& target() noexcept;
   const UnwindStats& unwind_stats() const noexcept;
 
