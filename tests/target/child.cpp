@@ -12,6 +12,9 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "inspect/base/files.hpp"
+#include "inspect/target/proc_files.hpp"
+
 namespace coppice::inspect::test {
 
 namespace {
@@ -65,7 +68,7 @@ void Child::read_report() {
     while ((end = buffered_.find('\n')) != std::string::npos) {
       const std::string line = buffered_.substr(0, end);
       buffered_.erase(0, end + 1);
-      if (line == "ready") return;
+      if (line == "ready") return wait_until_asleep(pid_);
       const std::size_t blank = line.find(' ');
       if (blank != std::string::npos)
         report_[line.substr(0, blank)] = std::stoull(line.substr(blank), nullptr, 16);
@@ -73,6 +76,16 @@ void Child::read_report() {
     const ssize_t got = read(from_.get(), piece.data(), piece.size());
     if (got <= 0) return;
     buffered_.append(piece.data(), static_cast<std::size_t>(got));
+  }
+}
+
+void Child::wait_until_asleep(std::uint64_t tid) const {
+  const std::string file = "/proc/" + std::to_string(pid_) + "/task/" + std::to_string(tid) + "/status";
+  for (int i = 0; i < 2000; ++i) {
+    const auto text = read_text_at(AT_FDCWD, file, 65536);
+    const char state = text.ok() ? parse_status(*text).state : 'X';
+    if (state != 'R' && state != 'D') return;
+    usleep(1000);
   }
 }
 

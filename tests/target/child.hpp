@@ -12,8 +12,9 @@
 
 namespace coppice::inspect::test {
 
-/// Runs `arguments` and waits for its report: lines "name hexadecimal-number" up to a line "ready". Killed
-/// and reaped at the end. A program that cannot be run or ends without a report gives an empty report.
+/// Runs `arguments` and waits for its report: lines "name hexadecimal-number" up to a line "ready", and then
+/// until its first thread sleeps. Killed and reaped at the end. A program that cannot be run or ends without
+/// a report gives an empty report.
 class Child {
  public:
   /// `core`: may dump core, into `folder`, which becomes its working directory unless empty.
@@ -31,6 +32,9 @@ class Child {
   void tell(const std::string& line);
   /// Reads up to the next "ready".
   void read_report();
+  /// Waits until a thread is blocked, stopped or gone, at most some seconds: whoever reports that it is about
+  /// to wait may not have come to it yet.
+  void wait_until_asleep(std::uint64_t tid) const;
   /// Sends a signal and waits for its end; returns the wait status.
   int end_by(int signal);
 

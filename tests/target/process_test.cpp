@@ -195,6 +195,7 @@ TEST_CASE("refresh finds a library that was loaded meanwhile") {
 
 TEST_CASE("threads have their names and numbers") {
   const Child child({SUBJECT, "sleepers"});
+  for (int i = 0; i < 3; ++i) child.wait_until_asleep(child.at("sleeper-" + std::to_string(i) + "-tid"));
   const auto target = open_child(child);
   REQUIRE(target->threads().size() == 4);
   for (const Thread& thread : target->threads()) {
@@ -208,7 +209,6 @@ TEST_CASE("threads have their names and numbers") {
 
 TEST_CASE("a process whose first thread has left is inspected all the same") {
   const Child child({SUBJECT, "sleepers", "leave-main"});
-  usleep(20'000);
   const auto target = open_child(child);
   CHECK(target->threads().size() == 3);
   CHECK(target->executable() == SUBJECT);
