@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +41,16 @@ def mirror():
     return found.group(1)
 
 
+_being_made = {release: threading.Lock() for release in RELEASES}
+
+
 def bootstrap(release):
     """The folder of a Debian release with greenlet and every CPython it was built for."""
+    with _being_made[release]:
+        return _bootstrap(release)
+
+
+def _bootstrap(release):
     folder = CACHE / release
     if (folder / ".complete").exists():
         return folder
