@@ -11,20 +11,21 @@ import re
 import gdb
 
 COMMANDS = ("watch", "rwatch", "awatch")
-_KINDS = (gdb.BP_HARDWARE_WATCHPOINT, gdb.BP_READ_WATCHPOINT, gdb.BP_ACCESS_WATCHPOINT)
+_KINDS = (gdb.BP_WATCHPOINT, gdb.BP_HARDWARE_WATCHPOINT, gdb.BP_READ_WATCHPOINT, gdb.BP_ACCESS_WATCHPOINT)
 # A name or $register, unless it is a member's or a number's end.
 _NAME = re.compile(r"(?<![\w$.])(?<!->)[A-Za-z_$]\w*")
-_LOCATION = re.compile(r"-l(ocation)?\s+")
+_LOCATION = "-location "  # so GDB spells it, however it was typed
 
 
 def refuse_newest(selected):
     """Takes back the watchpoint that was made last when it is about the stack of the selected greenlet: GdbError."""
     made = max(gdb.breakpoints(), key=lambda point: point.number, default=None)
-    if made is None or (made.type not in _KINDS and made.type != gdb.BP_WATCHPOINT):
+    if made is None or made.type not in _KINDS:
         return
-    location = _LOCATION.match(made.expression)
-    expression = made.expression[location.end():] if location else made.expression
-    why = _lies_on_stack(expression, selected) or (None if location else _needs_frame(expression))
+    expression = made.expression
+    why = _lies_on_stack(expression.removeprefix(_LOCATION), selected)
+    if why is None and not expression.startswith(_LOCATION):
+        why = _needs_frame(expression)
     if why is None:
         return
     number, identifier = made.number, selected.greenlet["id"]
@@ -54,13 +55,7 @@ def _needs_frame(expression):
     except RuntimeError:  # code without debug information has no locals
         block = None
     for name in _NAME.findall(expression):
-        if name.startswith("$"):
-            local = name in registers
-        elif block is not None:
-            symbol, member_of_this = gdb.lookup_symbol(name, block)
-            local = member_of_this or (symbol is not None and symbol.needs_frame)
-        else:
-            local = False
-        if local:
+        symbol, member_of_this = gdb.lookup_symbol(name, block) if block is not None else (None, False)
+        if name in registers or member_of_this or (symbol is not None and symbol.needs_frame):
             return "%s is of a frame of a sleeping greenlet, which GDB does not find when the program goes on" % name
     return None

@@ -57,33 +57,39 @@ void shorten(Snapshot& snapshot, std::uint64_t max_frames) {
   }
 }
 
-bool asleep(const Greenlet& greenlet) {
-  return greenlet.state == State::suspended || greenlet.state == State::orphaned;
-}
-
 bool continues_somewhere(const Greenlet& greenlet) {
   return greenlet.registers.known(x86_64::rip) && greenlet.registers.known(x86_64::rsp);
 }
 
-/// The entry of the greenlet in a snapshot of everyone; a list serves where it tells how the greenlet
-/// continues. `bad_argument` when there is none.
-Result<const SnapshotGreenlet*> find_asleep(cpi_session& session, const char* id) {
-  for (const bool frames : {false, true}) {
-    if (!session.everyone || frames) {
-      SnapshotOptions options;
-      options.frames = frames;
-      options.symbols = false;
-      auto taken = session.session.take(options);
-      if (!taken.ok()) return std::move(taken).error();
-      session.everyone = std::move(*taken);
-    }
-    const auto& all = session.everyone->greenlets;
-    const auto found = std::ranges::find(all, id, [](const SnapshotGreenlet& g) { return g.greenlet.id; });
-    if (found == all.end()) break;
-    const Greenlet& greenlet = found->greenlet;
-    if (frames || !asleep(greenlet) || greenlet.error || continues_somewhere(greenlet)) return &*found;
+Result<void> take_everyone(cpi_session& session, bool frames) {
+  SnapshotOptions options;
+  options.frames = frames;
+  options.symbols = false;
+  auto taken = session.session.take(options);
+  if (!taken.ok()) return std::move(taken).error();
+  session.everyone = std::move(*taken);
+  return {};
+}
+
+/// Null when there is none.
+const SnapshotGreenlet* entry_of(const Snapshot& everyone, const char* id) {
+  const auto found =
+      std::ranges::find(everyone.greenlets, id, [](const SnapshotGreenlet& g) { return g.greenlet.id; });
+  return found != everyone.greenlets.end() ? &*found : nullptr;
+}
+
+/// The same of the snapshot that is there, or of a new one. One without frames does not tell where greenlets
+/// of our runtime continue, which is read from their stacks: then all are walked, once.
+Result<const SnapshotGreenlet*> find_entry(cpi_session& session, const char* id) {
+  if (!session.everyone) {
+    if (auto taken = take_everyone(session, false); !taken.ok()) return std::move(taken).error();
   }
-  return Error{ErrorCode::bad_argument, 0, fmt::format("no greenlet {}", id)};
+  const SnapshotGreenlet* entry = entry_of(*session.everyone, id);
+  if (entry == nullptr || entry->end != End::unwalked) return entry;
+  const Greenlet& greenlet = entry->greenlet;
+  if (!asleep(greenlet.state) || greenlet.error || continues_somewhere(greenlet)) return entry;
+  if (auto taken = take_everyone(session, true); !taken.ok()) return std::move(taken).error();
+  return entry_of(*session.everyone, id);
 }
 
 }  // namespace
@@ -143,11 +149,12 @@ std::int32_t cpi_stack_of(cpi_session* session, const char* id, cpi_stack* out) 
     if (session == nullptr || id == nullptr || out == nullptr || out->size < least) {
       return fail(-1, "no session, no id, or no place for the answer");
     }
-    const auto found = find_asleep(*session, id);
+    const auto found = find_entry(*session, id);
     if (!found.ok()) return fail(-1, found.error().message);
+    if (*found == nullptr) return fail(-1, fmt::format("no greenlet {}", id));
     const SnapshotGreenlet& entry = **found;
     const Greenlet& greenlet = entry.greenlet;
-    if (!asleep(greenlet)) {
+    if (!asleep(greenlet.state)) {
       return fail(-1, fmt::format("greenlet {} is {}: it has no stack of its own", id, name(greenlet.state)));
     }
     if (greenlet.error) return fail(-1, greenlet.error->message);

@@ -96,11 +96,11 @@ void write_frames(JsonWriter& json, std::string_view key, const std::vector<Fram
 
 /// Unstarted and finished greenlets have no stack; of a running one only the base is fixed.
 void write_slice(JsonWriter& json, const Greenlet& greenlet) {
-  const bool asleep = greenlet.state == State::suspended || greenlet.state == State::orphaned;
-  const bool has_base = asleep || greenlet.state == State::running;
+  const bool sleeps = asleep(greenlet.state);
+  const bool has_base = sleeps || greenlet.state == State::running;
   const Slice& slice = greenlet.slice;
-  const auto when_asleep = [asleep](std::uint64_t value) {
-    return asleep ? std::optional(value) : std::nullopt;
+  const auto when_asleep = [sleeps](std::uint64_t value) {
+    return sleeps ? std::optional(value) : std::nullopt;
   };
   json.key("slice");
   json.open_object();

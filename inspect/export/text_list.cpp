@@ -33,8 +33,7 @@ Row heading() {
 
 Row row_of(const SnapshotGreenlet& entry) {
   const Greenlet& greenlet = entry.greenlet;
-  const bool asleep = greenlet.state == State::suspended || greenlet.state == State::orphaned;
-  const bool sliced = asleep && greenlet.slice.size() > 0;
+  const bool sliced = asleep(greenlet.state) && greenlet.slice.size() > 0;
   Row row;
   row[id] = greenlet.id;
   row[state] = name(greenlet.state);

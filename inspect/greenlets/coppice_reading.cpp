@@ -36,10 +36,6 @@ std::string text_until_nul(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), static_cast<std::size_t>(end - bytes.begin())};
 }
 
-bool asleep(const Greenlet& greenlet) {
-  return greenlet.state == State::suspended || greenlet.state == State::orphaned;
-}
-
 }  // namespace
 
 CoppiceReading::CoppiceReading(const Target& target, const CoppiceTable& table, const ReadOptions& options,
@@ -232,7 +228,7 @@ CoppiceReading::Planned CoppiceReading::plan(const Candidate& candidate, Greenle
     planned.greenlet.waiting = Waiting{{}, fields.waiting_value};
   }
   const CoppiceThread* thread = threads_.at(fields.thread);
-  if (asleep(planned.greenlet)) {
+  if (asleep(planned.greenlet.state)) {
     planned.greenlet.slice = {fields.start, fields.stop, fields.copy, fields.saved};
     plan_stack(planned, thread);
   } else if (planned.greenlet.state == State::running) {

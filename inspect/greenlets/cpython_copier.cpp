@@ -20,10 +20,6 @@ Address end_of_mapping(const Target& target, Address address) {
   return address;
 }
 
-bool asleep(State state) {
-  return state == State::suspended || state == State::orphaned;
-}
-
 PythonPosition position_of(const GreenletFields& fields) {
   return {fields.top_frame, fields.current_frame, fields.previous_frame};
 }

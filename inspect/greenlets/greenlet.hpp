@@ -21,6 +21,11 @@ enum class State : std::uint8_t { unstarted, finished, running, suspended, orpha
 /// The JSON spelling. Never null.
 const char* name(State state) noexcept;
 
+/// Whether it has a stack and does not run: some of it is a saved copy, some may still lie on its thread's.
+constexpr bool asleep(State state) noexcept {
+  return state == State::suspended || state == State::orphaned;
+}
+
 /// What a program said it waits for, or what was found out.
 struct Waiting {
   std::string kind;  ///< "fd", "timer", "lock", ...; for our runtime the program's own word

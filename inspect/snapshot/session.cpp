@@ -60,7 +60,7 @@ bool only_unwalked(const Greenlet& greenlet) {
 }
 
 bool has_stack(State state) {
-  return state == State::running || state == State::suspended || state == State::orphaned;
+  return state == State::running || asleep(state);
 }
 
 WalkRequest request_for(const Greenlet& greenlet) {

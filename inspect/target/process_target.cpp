@@ -306,7 +306,7 @@ std::optional<std::vector<Error>> ProcessTarget::try_while_still(bool stop_sleep
     if (place.empty()) continue;  // has exited
     const auto blocked = blocked_at(place);
     const bool sleeps = !place.starts_with(kRunning) && (!blocked || blocked->in_system_call);
-    if (stopped_by_another(tid) || (sleeps && !stop_sleepers)) {
+    if ((sleeps && !stop_sleepers) || stopped_by_another(tid)) {
       left_alone.emplace(tid, std::move(place));
     } else {
       to_stop.push_back(tid);
@@ -318,12 +318,17 @@ std::optional<std::vector<Error>> ProcessTarget::try_while_still(bool stop_sleep
     for (const StoppedThread& thread : threads) {
       if (!thread.error) {
         still[thread.tid] = {x86_64::from_kernel(thread.registers), true};
-      } else if (std::string place = whereabouts(thread.tid);
-                 !stop_sleepers && thread.error->code == ErrorCode::not_stopped && blocked_at(place)) {
-        left_alone.emplace(thread.tid, std::move(place));  // its page is slow to come
-      } else if (thread.error->code != ErrorCode::gone) {
-        errors.push_back(*thread.error);
+        continue;
       }
+      if (thread.error->code == ErrorCode::gone) continue;
+      if (thread.error->code == ErrorCode::not_stopped && !stop_sleepers) {
+        std::string place = whereabouts(thread.tid);
+        if (blocked_at(place)) {  // its page is slow to come
+          left_alone.emplace(thread.tid, std::move(place));
+          continue;
+        }
+      }
+      errors.push_back(*thread.error);
     }
     for (const auto& [tid, unused] : left_alone) {
       auto held = hold(tid, Stopping::never, {});

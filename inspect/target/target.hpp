@@ -113,11 +113,12 @@ class Target {
   /// Registers of threads that do not run, by tid.
   using StillThreads = std::map<pid_t, ThreadRegisters>;
   using WhileStill = std::function<void(const StillThreads&)>;
-  /// Calls `copy` while no thread runs. Threads on a CPU are stopped, and let go again when `copy` returns;
-  /// those that sleep are only watched, and when one of them has run meanwhile all are stopped and `copy` is
-  /// called again: what it did the time before is void. Threads that someone else has stopped stay so. `copy`
-  /// must be quick and not throw. Returns why some threads went on all the same: not stopped within 50 ms, or
-  /// not permitted. This default is for targets that stand still.
+  /// Calls `copy` while no thread runs. Threads on a CPU are stopped, and let go again when `copy` returns,
+  /// as are those that wait for a page; those that sleep in a system call are only watched, and when one of
+  /// them has run meanwhile all are stopped and `copy` is called again: what it did the time before is void.
+  /// Threads that someone else has stopped stay so. `copy` must be quick and not throw. Returns why some
+  /// threads went on all the same: not stopped within 50 ms, or not permitted. This default is for targets
+  /// that stand still.
   virtual std::vector<Error> while_still(const WhileStill& copy) const {
     StillThreads still;
     for (const Thread& thread : threads()) {

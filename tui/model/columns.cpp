@@ -34,7 +34,7 @@ std::optional<std::chrono::nanoseconds> idle_time(const Sample& sample, const in
 }
 
 bool has_slice(const inspect::Greenlet& greenlet) {
-  return greenlet.state == inspect::State::suspended || greenlet.state == inspect::State::orphaned;
+  return asleep(greenlet.state);
 }
 
 std::size_t natural_width(const Sample& sample, Column column) {
