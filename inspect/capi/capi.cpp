@@ -61,14 +61,13 @@ bool continues_somewhere(const Greenlet& greenlet) {
   return greenlet.registers.known(x86_64::rip) && greenlet.registers.known(x86_64::rsp);
 }
 
-Result<void> take_everyone(cpi_session& session, bool frames) {
+Result<const Snapshot*> take_everyone(cpi_session& session, bool frames) {
   SnapshotOptions options;
   options.frames = frames;
   options.symbols = false;
   auto taken = session.session.take(options);
   if (!taken.ok()) return std::move(taken).error();
-  session.everyone = std::move(*taken);
-  return {};
+  return &session.everyone.emplace(std::move(*taken));
 }
 
 /// Null when there is none.
@@ -81,15 +80,19 @@ const SnapshotGreenlet* entry_of(const Snapshot& everyone, const char* id) {
 /// The same of the snapshot that is there, or of a new one. One without frames does not tell where greenlets
 /// of our runtime continue, which is read from their stacks: then all are walked, once.
 Result<const SnapshotGreenlet*> find_entry(cpi_session& session, const char* id) {
-  if (!session.everyone) {
-    if (auto taken = take_everyone(session, false); !taken.ok()) return std::move(taken).error();
+  const Snapshot* everyone = session.everyone ? &*session.everyone : nullptr;
+  if (everyone == nullptr) {
+    auto taken = take_everyone(session, false);
+    if (!taken.ok()) return std::move(taken).error();
+    everyone = *taken;
   }
-  const SnapshotGreenlet* entry = entry_of(*session.everyone, id);
+  const SnapshotGreenlet* entry = entry_of(*everyone, id);
   if (entry == nullptr || entry->end != End::unwalked) return entry;
   const Greenlet& greenlet = entry->greenlet;
   if (!asleep(greenlet.state) || greenlet.error || continues_somewhere(greenlet)) return entry;
-  if (auto taken = take_everyone(session, true); !taken.ok()) return std::move(taken).error();
-  return entry_of(*session.everyone, id);
+  auto walked = take_everyone(session, true);
+  if (!walked.ok()) return std::move(walked).error();
+  return entry_of(**walked, id);
 }
 
 }  // namespace
