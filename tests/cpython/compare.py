@@ -145,7 +145,11 @@ class Comparison:
         """Python frames that the probe called stand right inside a frame of the probe, and only they."""
         frames = found["frames"]
         places = [i for i, f in enumerate(frames) if f["kind"] == "python"]
-        if not self.may_be_cut(found):
+        if self.may_be_cut(found):
+            # Python frames stand to the end also where native ones do not: nothing is between those after the last native one.
+            last_native = max((i for i, f in enumerate(frames) if f["kind"] == "native"), default=-1)
+            places = [i for i in places if i < last_native]
+        else:
             places.append(len(frames))
         for place, outer, (function, _, _, called) in zip(places, places[1:], wanted["python"]):
             between = [os.path.basename(f["module"] or "") for f in frames[place + 1:outer]]

@@ -147,6 +147,18 @@ def main():
     del documents[0]["greenlets"][0]["frames"][9:]
     assert not compare(documents).differences and len(compare(documents).cut) == 1
     assert compare(documents, "kernel").differences
+    # Its Python frames may all be known nevertheless; between those after its last native frame stands nothing.
+    documents = views()
+    for document in (documents[0], documents[2]):
+        cut = document["greenlets"][0]
+        cut.update(end="truncated", error={"message": "rbp is not known"})
+        first = next(i for i, f in enumerate(cut["frames"]) if f["kind"] == "python")
+        cut["frames"] = cut["frames"][:first] + [f for f in cut["frames"][first:] if f["kind"] == "python"]
+    assert not compare(documents).differences and compare(documents).crossings == good.crossings - 2
+    # What is known of the native ones is compared.
+    cut = documents[0]["greenlets"][0]["frames"]
+    cut.append(frame("native", pc="0x1004", sp="0x9040", module="/lib/python"))
+    assert any("being called by the probe" in difference for difference in compare(documents).differences)
     print("%d faults, %d unseen" % (tried, len(unseen)), *unseen, sep="\n")
     return 1 if unseen or tried < 100 else 0
 
