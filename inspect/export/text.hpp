@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "inspect/export/sink.hpp"
 #include "inspect/snapshot/snapshot.hpp"
@@ -40,6 +41,9 @@ std::string process_line(const SnapshotTarget& target, const TextStyle& style);
 std::string frame_line(const Frame& frame, std::size_t number, const TextStyle& style);
 /// `base`, `truncated: no unwind info for libfoo.so at 0x7f00...`, `error: ...`, or why it was not walked.
 std::string end_line(const SnapshotGreenlet& greenlet, const TextStyle& style);
+/// "native frames " where Python frames stand beyond the place at which those end early, which they do not
+/// share; else empty. Goes before "truncated: ..." and "error: ...".
+std::string_view what_ends(const SnapshotGreenlet& greenlet);
 /// Its name; of a greenlet of CPython that has none its class, without the module: "Hub". Printable.
 std::string display_name(const Greenlet& greenlet);
 /// "fd 5"; empty when it waits for nothing.

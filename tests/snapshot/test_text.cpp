@@ -68,6 +68,18 @@ TEST_CASE("what a greenlet runs is missing with a reason where it has gone on") 
         std::string::npos);
 }
 
+TEST_CASE("of which frames the end is told, where Python frames go on beyond it") {
+  SnapshotGreenlet entry;
+  entry.end = End::truncated;
+  entry.error = Error{ErrorCode::not_stopped, 0x1000, "rbp is not known"};
+  entry.frames.emplace_back();
+  CHECK(end_line(entry, {}) == "truncated: rbp is not known at 0x1000");
+  entry.frames.emplace_back().kind = Frame::Kind::python;
+  CHECK(end_line(entry, {}) == "native frames truncated: rbp is not known at 0x1000");
+  entry.python_error = entry.error;
+  CHECK(end_line(entry, {}) == "truncated: rbp is not known at 0x1000");
+}
+
 TEST_CASE("a list fits the width of the terminal") {
   std::istringstream lines(text_of(write_list, {.width = 60}));
   std::size_t count = 0;

@@ -66,6 +66,14 @@ TEST_CASE("every way a backtrace can end is told, and why") {
   CHECK(backtrace_lines(entry, Charset::ascii).back().text() == "error: for a reason not recorded");
 }
 
+TEST_CASE("of which frames the end is told, where Python frames go on beyond it") {
+  inspect::SnapshotGreenlet entry;
+  entry.frames.emplace_back().kind = inspect::Frame::Kind::python;
+  entry.end = inspect::End::truncated;
+  CHECK(backtrace_lines(entry, Charset::ascii).back().text() ==
+        "native frames truncated: for a reason not recorded");
+}
+
 TEST_CASE("Python frames that could not be merged, or not be read, are told beside the C frames") {
   auto entry = snapshot(40).greenlets[4];
   entry.unmerged = "2 evaluators for 1 Python frame";

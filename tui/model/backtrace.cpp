@@ -54,9 +54,11 @@ Line end_line(const inspect::SnapshotGreenlet& greenlet, Charset charset) {
       if (!why.empty()) return {printable("base (" + why + ")", charset), Style::warning};
       return {"base", Style::dim};
     case inspect::End::truncated:
-      return {printable("truncated: " + because, charset), Style::warning};
+      return {printable(fmt::format("{}truncated: {}", inspect::what_ends(greenlet), because), charset),
+              Style::warning};
     case inspect::End::error:
-      return {printable("error: " + because, charset), Style::bad};
+      return {printable(fmt::format("{}error: {}", inspect::what_ends(greenlet), because), charset),
+              Style::bad};
     case inspect::End::unwalked:
       break;
   }
