@@ -1,6 +1,8 @@
 #include "inspect/snapshot/frames.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace coppice::inspect {
 namespace {
@@ -55,16 +57,8 @@ class PcNumbers {
   std::vector<RawFrame> frames_;
 };
 
-/// What every frame at this pc looks like, but for the stack pointer: several when calls were inlined.
-std::vector<Frame> frames_at(const RawFrame& raw, const Module* module, const SymbolizedAddress* symbols) {
-  Frame frame;
-  frame.pc = raw.pc;
-  frame.exact = raw.exact;
-  if (module != nullptr) {
-    frame.module = module->path;
-    frame.build_id = module->build_id;
-    frame.offset = raw.pc - module->bias;
-  }
+/// One physical frame by its names: several when calls were inlined.
+std::vector<Frame> expand(const Frame& frame, const SymbolizedAddress* symbols) {
   if (symbols == nullptr || symbols->frames.empty()) return {frame};
   std::vector<Frame> expanded(symbols->frames.size(), frame);
   for (std::size_t i = 0; i < expanded.size(); ++i) {
@@ -77,36 +71,48 @@ std::vector<Frame> frames_at(const RawFrame& raw, const Module* module, const Sy
   return expanded;
 }
 
-std::vector<std::vector<Frame>> describe(const Target& target, Symbolizer* symbolizer,
-                                         std::span<const RawFrame> distinct) {
-  std::vector<const SymbolizedAddress*> symbols(distinct.size(), nullptr);
-  if (symbolizer != nullptr && !distinct.empty()) {
-    std::vector<SymbolQuery> queries;
-    queries.reserve(distinct.size());
-    for (const RawFrame& frame : distinct) queries.push_back({frame.pc, frame.exact});
-    symbols = symbolizer->symbolize(target, queries);
+/// What every frame at this pc looks like, but for the stack pointer and names.
+Frame frame_at(const Target& target, const RawFrame& raw) {
+  Frame frame;
+  frame.pc = raw.pc;
+  frame.exact = raw.exact;
+  // A call at the very end of a module returns to just beyond it.
+  if (const Module* module = target.module_at(raw.exact ? raw.pc : raw.pc - 1)) {
+    frame.module = module->path;
+    frame.build_id = module->build_id;
+    frame.offset = raw.pc - module->bias;
   }
+  return frame;
+}
+
+std::vector<std::vector<Frame>> describe(const Target& target, Symbolizer* symbolizer,
+                                         std::span<const RawFrame> distinct, const Folded& folded) {
+  std::vector<Frame> frames;
+  std::vector<SymbolQuery> queries;
+  frames.reserve(distinct.size());
+  queries.reserve(distinct.size());
+  for (const RawFrame& raw : distinct) {
+    const Frame& frame = frames.emplace_back(frame_at(target, raw));
+    queries.push_back({raw.pc, raw.exact, folded(frame.module) ? DebugDepth::symbols : DebugDepth::full});
+  }
+  std::vector<const SymbolizedAddress*> symbols(distinct.size(), nullptr);
+  if (symbolizer != nullptr && !distinct.empty()) symbols = symbolizer->symbolize(target, queries);
   std::vector<std::vector<Frame>> described;
   described.reserve(distinct.size());
-  for (std::size_t i = 0; i < distinct.size(); ++i) {
-    const RawFrame& frame = distinct[i];
-    // A call at the very end of a module returns to just beyond it.
-    const Module* module = target.module_at(frame.exact ? frame.pc : frame.pc - 1);
-    described.push_back(frames_at(frame, module, symbols[i]));
-  }
+  for (std::size_t i = 0; i < distinct.size(); ++i) described.push_back(expand(frames[i], symbols[i]));
   return described;
 }
 
 }  // namespace
 
 std::vector<std::vector<Frame>> name_frames(const Target& target, Symbolizer* symbolizer,
-                                            std::span<Walk> walks) {
+                                            std::span<Walk> walks, const Folded& folded) {
   PcNumbers numbers;
   std::vector<std::uint32_t> number_of;  // of every frame of every walk, in order
   for (const Walk& walk : walks) {
     for (const RawFrame& frame : walk.frames) number_of.push_back(numbers.number(frame));
   }
-  const std::vector<std::vector<Frame>> described = describe(target, symbolizer, numbers.frames());
+  const std::vector<std::vector<Frame>> described = describe(target, symbolizer, numbers.frames(), folded);
 
   std::vector<std::vector<Frame>> named(walks.size());
   auto number = number_of.begin();
@@ -124,6 +130,37 @@ std::vector<std::vector<Frame>> name_frames(const Target& target, Symbolizer* sy
     walks[i].frames = {};
   }
   return named;
+}
+
+void name_what_is_left(const Target& target, Symbolizer& symbolizer,
+                       std::span<SnapshotGreenlet* const> greenlets, const Folded& folded) {
+  const auto is_left = [&folded](const Frame& frame) {
+    return frame.kind == Frame::Kind::native && folded(frame.module);
+  };
+  std::vector<SymbolQuery> queries;
+  std::vector<std::vector<Frame>*> listings;
+  for (SnapshotGreenlet* greenlet : greenlets) {
+    const std::size_t before = queries.size();
+    for (const Frame& frame : greenlet->frames) {
+      // Of what is inlined only the frame that it is in is asked for: it brings the others along.
+      if (is_left(frame) && !frame.inlined) queries.push_back({frame.pc, frame.exact});
+    }
+    if (queries.size() > before) listings.push_back(&greenlet->frames);
+  }
+  if (queries.empty()) return;
+  const auto symbols = symbolizer.symbolize(target, queries);
+  auto next = symbols.begin();
+  for (std::vector<Frame>* listing : listings) {
+    std::vector<Frame> named;
+    for (const Frame& frame : *listing) {
+      if (!is_left(frame)) {
+        named.push_back(frame);
+      } else if (!frame.inlined) {
+        std::ranges::move(expand(frame, *next++), std::back_inserter(named));
+      }
+    }
+    *listing = std::move(named);
+  }
 }
 
 }  // namespace coppice::inspect

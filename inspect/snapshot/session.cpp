@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
+#include <string_view>
 #include <tuple>
 #include <unordered_set>
 #include <utility>
@@ -95,6 +97,19 @@ std::vector<Greenlet*> in_order(std::vector<ProviderReading>& parts) {
   greenlets.reserve(keyed.size());
   for (const Keyed& key : keyed) greenlets.push_back(key.greenlet);
   return greenlets;
+}
+
+/// What a view of these stacks leaves out: of merged ones the interpreters, where their frames can be told
+/// apart; of the Python frames alone everything.
+Folded folded_modules(std::span<const PythonStacks::Found> stacks, FrameChoice choice) {
+  if (choice == FrameChoice::native) return [](std::string_view) { return false; };
+  std::set<std::string_view> interpreters;
+  for (const PythonStacks::Found& found : stacks) {
+    if (found.evaluator != nullptr) interpreters.insert(found.evaluator->module);
+  }
+  return [choice, interpreters = std::move(interpreters)](std::string_view path) {
+    return choice == FrameChoice::python ? !interpreters.empty() : interpreters.contains(path);
+  };
 }
 
 }  // namespace
@@ -244,7 +259,8 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options, con
 
   const auto symbolizing = Clock::now();
   if (options.progress && options.symbols) options.progress("naming frames", 0, walks.size());
-  auto frames = name_frames(*target, options.symbols ? &symbolizer : nullptr, walks);
+  const Folded folded = folded_modules(python_stacks, options.choice);
+  auto frames = name_frames(*target, options.symbols ? &symbolizer : nullptr, walks, folded);
   for (std::size_t i = 0; i < walks.size(); ++i) {
     walked[i]->frames = std::move(frames[i]);
     walked[i]->end = walks[i].end;
@@ -259,6 +275,7 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options, con
       walked[i]->python_error = std::move(python_stacks[i].stack.error);
     }
   }
+  if (options.symbols) name_what_is_left(*target, symbolizer, walked, folded);
   snapshot.stats.symbolize_ns = ns_since(symbolizing);
   if (options.symbols) std::ranges::move(symbolizer.take_warnings(), std::back_inserter(snapshot.warnings));
 }

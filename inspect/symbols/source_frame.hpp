@@ -6,6 +6,11 @@
 
 namespace coppice::inspect {
 
+/// How deep to look. `symbols`, the symbol tables alone, is enough to tell functions apart, takes a tenth of
+/// the time where there is much debug information, and is the retreat where that killed or stalled the
+/// worker.
+enum class DebugDepth : std::uint8_t { full, symbols };
+
 /// One source-level frame at an address. Empty strings and 0 mean unknown.
 struct SourceFrame {
   std::string function;  ///< demangled

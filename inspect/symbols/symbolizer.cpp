@@ -26,9 +26,16 @@ constexpr std::uint16_t kBatch = 64;
 /// Addresses of one module that may kill the worker before the module is read less deeply.
 constexpr int kMaxCrashes = 2;
 
+constexpr std::size_t index_of(DebugDepth depth) {
+  return static_cast<std::size_t>(depth);
+}
+
 struct Entry {
   SymbolizedAddress address;
-  bool named = false;  ///< answered, or given up for good
+  std::optional<DebugDepth> named;          ///< answered, or given up for good, when asked for so deep
+  DebugDepth wanted = DebugDepth::symbols;  ///< the deepest that was asked for
+
+  bool enough_for(DebugDepth depth) const { return named && index_of(*named) <= index_of(depth); }
 };
 
 struct NamedModule {
@@ -40,12 +47,8 @@ struct NamedModule {
   std::array<int, 2> crashes{};                      ///< by DebugDepth
   std::array<bool, 2> given_up{};                    ///< by DebugDepth: not to be asked any more
   std::unordered_map<std::uint64_t, Entry> entries;  ///< by offset
-  std::vector<Entry*> pending;
+  std::array<std::vector<Entry*>, 2> pending;        ///< by DebugDepth
 };
-
-constexpr std::size_t index_of(DebugDepth depth) {
-  return static_cast<std::size_t>(depth);
-}
 
 }  // namespace
 
@@ -53,7 +56,7 @@ struct Symbolizer::Impl {
   Impl(Worker& the_worker, Options chosen) : worker(the_worker), options(chosen) {}
 
   NamedModule& named_module(const Target& target, const Module& module);
-  const SymbolizedAddress* find_or_queue(const Target& target, Address pc);
+  const SymbolizedAddress* find_or_queue(const Target& target, Address pc, DebugDepth depth);
   void name_pending(const Target& target, const Module& module, NamedModule& named);
   bool find_files(const Target& target, const Module& module, NamedModule& named);
   std::optional<DebugLinks> ask_links(NamedModule& named, FileId file);
@@ -73,7 +76,7 @@ struct Symbolizer::Impl {
   std::vector<std::string> warnings;
 
   // Of one call: addresses come in many thousands and repeat.
-  std::unordered_map<Address, const SymbolizedAddress*> seen;
+  std::array<std::unordered_map<Address, const SymbolizedAddress*>, 2> seen;  // by DebugDepth
   std::unordered_map<const Module*, NamedModule*> met;
 };
 
@@ -94,7 +97,7 @@ NamedModule& Symbolizer::Impl::named_module(const Target& target, const Module& 
   return *known;
 }
 
-const SymbolizedAddress* Symbolizer::Impl::find_or_queue(const Target& target, Address pc) {
+const SymbolizedAddress* Symbolizer::Impl::find_or_queue(const Target& target, Address pc, DebugDepth depth) {
   const Module* module = target.module_at(pc);
   if (!module)
     return &outside_of_modules.try_emplace(pc, SymbolizedAddress{nullptr, 0, {SourceFrame{}}}).first->second;
@@ -102,10 +105,11 @@ const SymbolizedAddress* Symbolizer::Impl::find_or_queue(const Target& target, A
   const std::uint64_t offset = pc - module->bias;
   Entry& entry = named.entries.try_emplace(offset).first->second;
   entry.address.module = module;
-  if (!entry.named) {
+  if (!entry.enough_for(depth)) {
     entry.address.offset = offset;
-    entry.address.frames.resize(1);
-    named.pending.push_back(&entry);
+    if (entry.address.frames.empty()) entry.address.frames.resize(1);
+    if (depth == DebugDepth::full) entry.wanted = depth;
+    named.pending[index_of(entry.wanted)].push_back(&entry);
   }
   return &entry.address;
 }
@@ -179,7 +183,7 @@ Result<Worker::Outcome> Symbolizer::Impl::ask(NamedModule& named, DebugDepth dep
                               nonsense = nonsense || !answer || answered == entries.size();
                               if (nonsense) return;
                               Entry& entry = *entries[answered++];
-                              entry.named = true;
+                              entry.named = entry.wanted;
                               if (!answer->frames.empty()) entry.address.frames = std::move(answer->frames);
                               for (const auto& warning : answer->warnings) warn(named, warning);
                             });
@@ -228,12 +232,15 @@ bool Symbolizer::Impl::name_at_depth(NamedModule& named, DebugDepth depth, std::
 }
 
 void Symbolizer::Impl::name_pending(const Target& target, const Module& module, NamedModule& named) {
-  auto entries = std::exchange(named.pending, {});
-  if (entries.empty() || named.image == worker::no_file || !find_files(target, module, named)) return;
-  for (const auto depth : {DebugDepth::full, DebugDepth::symbols}) {
-    if (!name_at_depth(named, depth, entries)) return;  // asked again next time
-  }
-  for (Entry* entry : entries) entry->named = true;  // and there is nothing to name it by
+  auto [entries, shallow] = std::exchange(named.pending, {});
+  if (entries.empty() && shallow.empty()) return;
+  if (named.image == worker::no_file || !find_files(target, module, named)) return;
+  if (!name_at_depth(named, DebugDepth::full, entries)) return;  // asked again next time
+  // Those that debug information could not name, and those of which symbols are enough.
+  std::erase_if(shallow, [](const Entry* entry) { return entry->wanted == DebugDepth::full; });
+  entries.insert(entries.end(), shallow.begin(), shallow.end());
+  if (!name_at_depth(named, DebugDepth::symbols, entries)) return;
+  for (Entry* entry : entries) entry->named = entry->wanted;  // and there is nothing to name it by
 }
 
 Symbolizer::Symbolizer(Worker& worker) : Symbolizer(worker, Options{}) {}
@@ -246,12 +253,12 @@ std::vector<const SymbolizedAddress*> Symbolizer::symbolize(const Target& target
   answers.reserve(queries.size());
   for (const auto& query : queries) {
     const Address pc = query.exact ? query.pc : query.pc - 1;
-    const SymbolizedAddress*& answer = impl_->seen[pc];
-    if (!answer) answer = impl_->find_or_queue(target, pc);
+    const SymbolizedAddress*& answer = impl_->seen[index_of(query.depth)][pc];
+    if (!answer) answer = impl_->find_or_queue(target, pc, query.depth);
     answers.push_back(answer);
   }
   for (const auto& [module, named] : impl_->met) impl_->name_pending(target, *module, *named);
-  impl_->seen.clear();
+  for (auto& seen : impl_->seen) seen.clear();
   impl_->met.clear();
   return answers;
 }

@@ -25,6 +25,8 @@ struct SymbolizedAddress {
 struct SymbolQuery {
   Address pc = 0;
   bool exact = false;
+  DebugDepth depth =
+      DebugDepth::full;  ///< at least; what is known already is answered as deep as it is known
 };
 
 /// Names addresses by libdw inside coppice-worker: debug information, .symtab, .dynsym, separate debug files.
@@ -47,8 +49,9 @@ class Symbolizer {
   ~Symbolizer();
 
   /// Answers all queries, in their order, with as few exchanges with the worker as possible.
-  /// The pointers stay valid until the Symbolizer is destroyed (entries are never evicted); `module` inside
-  /// is valid until the target is refreshed.
+  /// The pointers stay valid until the Symbolizer is destroyed (entries are never evicted), but what they
+  /// point to changes when an address is asked for again and deeper; `module` inside is valid until the
+  /// target is refreshed.
   std::vector<const SymbolizedAddress*> symbolize(const Target& target, std::span<const SymbolQuery> queries);
 
   std::vector<std::string> take_warnings();

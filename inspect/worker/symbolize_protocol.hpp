@@ -13,9 +13,6 @@
 
 namespace coppice::inspect {
 
-/// How deep to look. `symbols` is the retreat when debug information killed or stalled the worker.
-enum class DebugDepth : std::uint8_t { full, symbols };
-
 /// Where an image says that its debug information is. Empty strings mean that it says nothing.
 struct DebugLinks {
   std::string build_id;  ///< lower-case hex

@@ -4,11 +4,15 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include "inspect/base/printable.hpp"
+#include "inspect/snapshot/frames.hpp"
 #include "inspect/target/image.hpp"
 #include "inspect/worker/debug_info/elf_file.hpp"
 #include "inspect/worker/worker.hpp"
@@ -152,6 +156,87 @@ TEST_CASE("answers are in the order of the questions, stay where they are, and a
   CHECK(running.symbolizer.symbolize(*running.target, queries) == first);
   CHECK(first[0]->module == running.target->module_at(queries[0].pc));
   CHECK(running.symbolizer.symbolize(*running.target, {}).empty());
+}
+
+TEST_CASE(
+    "symbol tables are asked alone where they are enough, and debug information when it is wanted after "
+    "all") {
+  Running running("gcc_dwarf5");
+  DebugDepth depth = DebugDepth::symbols;
+  const Lookup lookup = [&](std::uint64_t offset) {
+    const SymbolQuery query{*running.bias + offset, true, depth};
+    return running.symbolizer.symbolize(*running.target, {&query, 1}).at(0)->frames;
+  };
+  check_symbols(lookup, "gcc_dwarf5", false);
+  depth = DebugDepth::full;
+  check_full(lookup, "gcc_dwarf5");
+  depth = DebugDepth::symbols;
+  check_full(lookup, "gcc_dwarf5");  // what is known is not forgotten
+}
+
+TEST_CASE("one call may ask of an address twice, whichever depth comes first") {
+  for (const DebugDepth first : {DebugDepth::symbols, DebugDepth::full}) {
+    Running running("gcc_dwarf5");
+    const Address pc = *running.bias + marks_of(shapes_path("gcc_dwarf5"))[4].at(0);
+    const DebugDepth second = first == DebugDepth::full ? DebugDepth::symbols : DebugDepth::full;
+    const std::array queries{SymbolQuery{pc, true, first}, SymbolQuery{pc, true, second}};
+    const auto answers = running.symbolizer.symbolize(*running.target, queries);
+    CHECK(answers.at(0) == answers.at(1));
+    CHECK(answers.at(0)->frames.back().line > 0);
+  }
+}
+
+TEST_CASE("folded frames are told by symbol tables, in full once they are listed") {
+  Running running("gcc_dwarf5");
+  const std::string program = shapes_path("gcc_dwarf5");
+  std::vector<Walk> walks(2);
+  for (const auto& [id, addresses] : marks_of(program)) {
+    walks[0].frames.push_back(
+        {.pc = *running.bias + addresses[0], .sp = 0x1000, .cfa = 0x1010, .exact = true});
+  }
+  walks[1] = walks[0];
+  const std::size_t physical = walks[0].frames.size();
+  const Folded nothing = [](std::string_view) { return false; };
+  const Folded the_program = [&program](std::string_view path) { return path == program; };
+  const auto named = [&](const Folded& folded) {
+    std::vector<Walk> copy = walks;
+    return name_frames(*running.target, &running.symbolizer, copy, folded);
+  };
+  const auto same = [](const std::vector<Frame>& one, const std::vector<Frame>& other) {
+    return std::ranges::equal(one, other, [](const Frame& a, const Frame& b) {
+      return std::tuple(a.kind, a.pc, a.sp, a.cfa, a.module, a.offset, a.function, a.file, a.line,
+                        a.inlined) ==
+             std::tuple(b.kind, b.pc, b.sp, b.cfa, b.module, b.offset, b.function, b.file, b.line, b.inlined);
+    });
+  };
+  const auto folded = named(the_program);
+  REQUIRE(folded.at(0).size() == physical);
+  for (const Frame& frame : folded[0]) CHECK((frame.file.empty() && !frame.inlined));
+
+  std::vector<SnapshotGreenlet> greenlets(2);
+  std::vector<SnapshotGreenlet*> pointers;
+  for (std::size_t i = 0; i < greenlets.size(); ++i) {
+    greenlets[i].frames = folded[i];
+    Frame python;
+    python.kind = Frame::Kind::python;
+    greenlets[i].frames.insert(greenlets[i].frames.begin() + 1, python);
+    pointers.push_back(&greenlets[i]);
+  }
+  name_what_is_left(*running.target, running.symbolizer, pointers, nothing);
+  CHECK(greenlets[0].frames.size() == physical + 1);
+  name_what_is_left(*running.target, running.symbolizer, pointers, the_program);
+  const auto whole = named(nothing);
+  CHECK(whole[0].size() > physical);  // calls were inlined
+  for (SnapshotGreenlet& greenlet : greenlets) {
+    const auto python = std::ranges::find(greenlet.frames, Frame::Kind::python, &Frame::kind);
+    REQUIRE(python != greenlet.frames.end());
+    greenlet.frames.erase(python);
+    CHECK(same(greenlet.frames, whole[0]));
+  }
+  // By now debug information is known of these frames: once more changes nothing.
+  pointers[0]->frames = named(the_program)[0];
+  name_what_is_left(*running.target, running.symbolizer, pointers, the_program);
+  CHECK(same(greenlets[0].frames, whole[0]));
 }
 
 TEST_CASE("the vdso is read from memory") {
