@@ -13,8 +13,9 @@ namespace coppice::inspect {
 namespace {
 
 constexpr std::uint64_t word_size = 8;
-/// How much of a stack is searched, from its innermost byte: gevent's own frames are there.
-constexpr std::size_t searched = 3072;
+/// How much of a stack is searched, from its innermost byte: gevent's own frames are there. Nearly all that
+/// gevent waits for lies nearby, and what lies further out need then not be looked at.
+constexpr std::size_t nearby = 1024, searched = 3072;
 
 }  // namespace
 
@@ -29,11 +30,12 @@ void GeventWaits::add(std::vector<GeventCandidate>& candidates, Address object, 
   }
 }
 
-/// Everything on the stack that may be an object.
-std::vector<GeventCandidate> GeventWaits::objects_on(const Greenlet& greenlet) {
+/// Everything on this part of the stack that may be an object.
+std::vector<GeventCandidate> GeventWaits::objects_on(const Greenlet& greenlet, std::size_t from,
+                                                     std::size_t to) {
   std::vector<GeventCandidate> objects;
-  const std::size_t size = std::min(greenlet.stack.size(), searched);
-  for (std::size_t at = 0; at + word_size <= size; at += word_size) {
+  const std::size_t size = std::min(greenlet.stack.size(), to);
+  for (std::size_t at = from; at + word_size <= size; at += word_size) {
     Address object = 0;
     std::memcpy(&object, greenlet.stack.data() + at, word_size);
     if (object == greenlet.address || nones_[place_of(object)] == object || !heap_.plausible(object))
@@ -45,8 +47,9 @@ std::vector<GeventCandidate> GeventWaits::objects_on(const Greenlet& greenlet) {
   return objects;
 }
 
-void GeventWaits::list(WaitSearch& search) {
-  if (search.listed.empty()) search.listed = objects_on(*search.greenlet);
+/// Tells the candidates up to there; false while not all are known.
+bool GeventWaits::list(WaitSearch& search, std::size_t reach) {
+  if (search.listed.empty()) search.listed = objects_on(*search.greenlet, search.reached, reach);
   // What is none is not asked about again in the next round.
   std::erase_if(search.listed, [this](GeventCandidate& object) {
     if (object.known) return false;
@@ -55,24 +58,28 @@ void GeventWaits::list(WaitSearch& search) {
     if (none) nones_[place_of(object.object)] = object.object;
     return none;
   });
-  if (heap_.pending()) return;
-  std::vector<GeventCandidate>& candidates = search.candidates.emplace();
+  if (heap_.pending()) return false;
   for (const GeventCandidate& object : std::exchange(search.listed, {})) {
     const auto same = [&object](const GeventCandidate& other) { return other.object == object.object; };
-    if (std::ranges::none_of(candidates, same)) candidates.push_back(object);
+    if (std::ranges::none_of(search.candidates, same)) search.candidates.push_back(object);
   }
+  search.reached = reach;
+  return true;
 }
 
 std::optional<Waiting> GeventWaits::find(WaitSearch& search) {
-  if (!search.candidates) list(search);
-  if (!search.candidates) return std::nullopt;
-  std::vector<GeventCandidate> candidates = *search.candidates;
-  if (auto waiting = prove(search, candidates)) return waiting;
+  for (const std::size_t reach : {nearby, searched}) {
+    if (search.reached > reach) continue;
+    if (search.reached < reach && !list(search, reach)) return std::nullopt;
+    if (auto waiting = prove(search, search.candidates, reach == searched)) return waiting;
+    if (heap_.pending() && reach != searched) return std::nullopt;
+  }
+  std::vector<GeventCandidate> candidates = search.candidates;
   if (search.variables) {
     for (const FrameVariables& frame : search.variables->frames(heap_)) {
       for (const Address object : frame.values) add(candidates, object, search.greenlet->address);
     }
-    if (auto waiting = prove(search, candidates)) return waiting;
+    if (auto waiting = prove(search, candidates, true)) return waiting;
   }
   const Address waiter = waiter_of(search, candidates);
   if (waiter == 0) return std::nullopt;
@@ -89,13 +96,18 @@ Address GeventWaits::waiter_of(const WaitSearch& search, std::span<const GeventC
   return found == candidates.end() ? 0 : found->object;
 }
 
-std::optional<Waiting> GeventWaits::prove(WaitSearch& search, std::span<const GeventCandidate> candidates) {
+/// The innermost candidate that leads back to the greenlet. `whole`: there are no others further out; else
+/// none is told that one of those could take precedence of.
+std::optional<Waiting> GeventWaits::prove(WaitSearch& search, std::span<const GeventCandidate> candidates,
+                                          bool whole) {
   const Address self = search.greenlet->address, waiter = waiter_of(search, candidates);
   for (const GeventCandidate& candidate : candidates) {
     const bool watches = candidate.kind >= GeventKind::io && candidate.kind <= GeventKind::other_watcher;
     const bool links = candidate.greenlet != nullptr || candidate.kind == GeventKind::event ||
                        candidate.kind == GeventKind::result || candidate.kind == GeventKind::semaphore;
     const bool queues = candidate.kind == GeventKind::queue || candidate.kind == GeventKind::channel;
+    const bool by_waiter = watches || queues || candidate.kind == GeventKind::many;
+    if (by_waiter && waiter == 0 && !whole) return std::nullopt;  // the Waiter may lie further out
     const bool proven = (watches && waiter != 0 && objects_.watcher_calls(candidate.object, waiter)) ||
                         (links && objects_.notifies(candidate.object, self)) ||
                         (queues && waiter != 0 && objects_.queues(candidate.object, waiter));

@@ -28,11 +28,11 @@ class GeventWaits {
   std::optional<Waiting> find(WaitSearch& search);
 
  private:
-  void list(WaitSearch& search);
-  std::vector<GeventCandidate> objects_on(const Greenlet& greenlet);
+  bool list(WaitSearch& search, std::size_t reach);
+  std::vector<GeventCandidate> objects_on(const Greenlet& greenlet, std::size_t from, std::size_t to);
   void add(std::vector<GeventCandidate>& candidates, Address object, Address self);
   Address waiter_of(const WaitSearch& search, std::span<const GeventCandidate> candidates);
-  std::optional<Waiting> prove(WaitSearch& search, std::span<const GeventCandidate> candidates);
+  std::optional<Waiting> prove(WaitSearch& search, std::span<const GeventCandidate> candidates, bool whole);
   Waiting describe(WaitSearch& search, const GeventCandidate& candidate);
   Waiting describe_io(Address watcher);
   Waiting describe_many(Address iterator, std::span<const Address> remaining);

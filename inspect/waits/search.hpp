@@ -1,6 +1,7 @@
 // One greenlet on the way to what it waits for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -25,9 +26,9 @@ struct GeventCandidate {
 /// Keeps between two rounds what has been found out about one greenlet.
 struct WaitSearch {
   Greenlet* greenlet = nullptr;
-  std::optional<std::vector<GeventCandidate>> candidates;  ///< innermost first; none: not all are known yet
-  std::vector<GeventCandidate>
-      listed;  ///< while they are being found: those, and what may turn out to be one
+  std::vector<GeventCandidate> candidates;  ///< innermost first, of the first `reached` bytes of the stack
+  std::size_t reached = 0;
+  std::vector<GeventCandidate> listed;  ///< of the bytes beyond, while it is not known of all what they are
   std::unique_ptr<PythonVariables> variables;  ///< null: nobody has asked yet
   std::uint8_t asked = 0;                      ///< how many kinds of programs it is none of
   bool named = false;
