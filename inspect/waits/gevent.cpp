@@ -17,12 +17,15 @@ constexpr std::uint64_t word_size = 8;
 /// gevent waits for lies nearby, and what lies further out need then not be looked at.
 constexpr std::size_t nearby = 1024, searched = 3072;
 
+bool is_among(std::span<const GeventCandidate> candidates, Address object) {
+  return std::ranges::find(candidates, object, &GeventCandidate::object) != candidates.end();
+}
+
 }  // namespace
 
 void GeventWaits::add(std::vector<GeventCandidate>& candidates, Address object, Address self) {
   if (object == self || !heap_.plausible(object)) return;
-  const auto same = [object](const GeventCandidate& other) { return other.object == object; };
-  if (std::ranges::any_of(candidates, same)) return;
+  if (is_among(candidates, object)) return;
   if (const auto other = greenlets_.find(object); other != greenlets_.end()) {
     candidates.push_back({object, GeventKind::none, other->second, true});
   } else if (const GeventKind kind = objects_.kind_of(object); kind != GeventKind::none) {
@@ -49,6 +52,7 @@ std::vector<GeventCandidate> GeventWaits::objects_on(const Greenlet& greenlet, s
 
 /// Tells the candidates up to there; false while not all are known.
 bool GeventWaits::list(WaitSearch& search, std::size_t reach) {
+  if (search.reached >= reach) return true;
   if (search.listed.empty()) search.listed = objects_on(*search.greenlet, search.reached, reach);
   // What is none is not asked about again in the next round.
   std::erase_if(search.listed, [this](GeventCandidate& object) {
@@ -60,8 +64,7 @@ bool GeventWaits::list(WaitSearch& search, std::size_t reach) {
   });
   if (heap_.pending()) return false;
   for (const GeventCandidate& object : std::exchange(search.listed, {})) {
-    const auto same = [&object](const GeventCandidate& other) { return other.object == object.object; };
-    if (std::ranges::none_of(search.candidates, same)) search.candidates.push_back(object);
+    if (!is_among(search.candidates, object.object)) search.candidates.push_back(object);
   }
   search.reached = reach;
   return true;
@@ -69,10 +72,11 @@ bool GeventWaits::list(WaitSearch& search, std::size_t reach) {
 
 std::optional<Waiting> GeventWaits::find(WaitSearch& search) {
   for (const std::size_t reach : {nearby, searched}) {
-    if (search.reached > reach) continue;
-    if (search.reached < reach && !list(search, reach)) return std::nullopt;
-    if (auto waiting = prove(search, search.candidates, reach == searched)) return waiting;
-    if (heap_.pending() && reach != searched) return std::nullopt;
+    const bool whole = reach == searched;
+    if (search.reached > reach) continue;  // that was not enough
+    if (!list(search, reach)) return std::nullopt;
+    if (auto waiting = prove(search, search.candidates, whole)) return waiting;
+    if (heap_.pending() && !whole) return std::nullopt;
   }
   std::vector<GeventCandidate> candidates = search.candidates;
   if (search.variables) {
