@@ -162,24 +162,24 @@ std::string frame_line(const Frame& frame, std::size_t number, const TextStyle& 
   return line;
 }
 
-std::string_view what_ends(const SnapshotGreenlet& greenlet) {
+std::string early_end(const SnapshotGreenlet& greenlet, std::string_view why) {
   const bool python_goes_on = !greenlet.frames.empty() &&
                               greenlet.frames.back().kind == Frame::Kind::python && !greenlet.python_error;
-  return python_goes_on ? "native frames " : "";
+  return fmt::format("{}{}: {}", python_goes_on ? "native frames " : "",
+                     greenlet.end == End::error ? "error" : "truncated",
+                     why.empty() ? "for a reason not recorded" : why);
 }
 
 std::string end_line(const SnapshotGreenlet& greenlet, const TextStyle& style) {
   const std::string why = greenlet.error ? describe(*greenlet.error) : std::string();
-  const std::string because = why.empty() ? "for a reason not recorded" : why;
   switch (greenlet.end) {
     case End::base:
       // The walk is whole, but something else about the greenlet could not be read.
       return paint(style.color, dim, "base") +
              (why.empty() ? why : paint(style.color, red, " (" + why + ")"));
     case End::truncated:
-      return paint(style.color, red, fmt::format("{}truncated: {}", what_ends(greenlet), because));
     case End::error:
-      return paint(style.color, red, fmt::format("{}error: {}", what_ends(greenlet), because));
+      return paint(style.color, red, early_end(greenlet, why));
     case End::unwalked:
       break;
   }

@@ -41,9 +41,10 @@ std::string process_line(const SnapshotTarget& target, const TextStyle& style);
 std::string frame_line(const Frame& frame, std::size_t number, const TextStyle& style);
 /// `base`, `truncated: no unwind info for libfoo.so at 0x7f00...`, `error: ...`, or why it was not walked.
 std::string end_line(const SnapshotGreenlet& greenlet, const TextStyle& style);
-/// "native frames " where Python frames stand beyond the place at which those end early, which they do not
-/// share; else empty. Goes before "truncated: ..." and "error: ...".
-std::string_view what_ends(const SnapshotGreenlet& greenlet);
+/// Of a stack that was not walked to its base: `truncated: <why>` or `error: <why>`; where Python frames
+/// stand beyond that place, which is not their end, `native frames truncated: <why>`. An empty `why` is not
+/// known.
+std::string early_end(const SnapshotGreenlet& greenlet, std::string_view why);
 /// Its name; of a greenlet of CPython that has none its class, without the module: "Hub". Printable.
 std::string display_name(const Greenlet& greenlet);
 /// "fd 5"; empty when it waits for nothing.

@@ -47,18 +47,15 @@ std::string reason(const inspect::SnapshotGreenlet& greenlet) {
 /// How the backtrace ended, and why; in the words of gldump.
 Line end_line(const inspect::SnapshotGreenlet& greenlet, Charset charset) {
   const std::string why = reason(greenlet);
-  const std::string because = why.empty() ? "for a reason not recorded" : why;
   switch (greenlet.end) {
     case inspect::End::base:
       // The walk is whole, but something else about the greenlet could not be read.
       if (!why.empty()) return {printable("base (" + why + ")", charset), Style::warning};
       return {"base", Style::dim};
     case inspect::End::truncated:
-      return {printable(fmt::format("{}truncated: {}", inspect::what_ends(greenlet), because), charset),
-              Style::warning};
+      return {printable(inspect::early_end(greenlet, why), charset), Style::warning};
     case inspect::End::error:
-      return {printable(fmt::format("{}error: {}", inspect::what_ends(greenlet), because), charset),
-              Style::bad};
+      return {printable(inspect::early_end(greenlet, why), charset), Style::bad};
     case inspect::End::unwalked:
       break;
   }
