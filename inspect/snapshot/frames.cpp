@@ -93,7 +93,8 @@ std::vector<std::vector<Frame>> describe(const Target& target, Symbolizer* symbo
   queries.reserve(distinct.size());
   for (const RawFrame& raw : distinct) {
     const Frame& frame = frames.emplace_back(frame_at(target, raw));
-    queries.push_back({raw.pc, raw.exact, folded(frame.module) ? DebugDepth::symbols : DebugDepth::full});
+    const bool shallow = folded && folded(frame.module);
+    queries.push_back({raw.pc, raw.exact, shallow ? DebugDepth::symbols : DebugDepth::full});
   }
   std::vector<const SymbolizedAddress*> symbols(distinct.size(), nullptr);
   if (symbolizer != nullptr && !distinct.empty()) symbols = symbolizer->symbolize(target, queries);

@@ -11,8 +11,9 @@
 
 namespace coppice::inspect {
 
-/// Is the module at this path one whose frames the view leaves out where it can? Reading an interpreter's
-/// debug information takes longer than all else of a first look, and is for nothing when nobody sees it.
+/// Is the module at this path one whose frames the view leaves out where it can? Empty: none is. Reading an
+/// interpreter's debug information takes longer than all else of a first look, and is for nothing when nobody
+/// sees it.
 using Folded = std::function<bool(std::string_view path)>;
 
 /// The frames of all these walks, in their order: each distinct pc is looked up once, however many stacks it

@@ -66,6 +66,12 @@ const PythonRuntime* PythonStacks::only_runtime() const noexcept {
   return impl_->interpreters.size() == 1 ? &impl_->interpreters.front().reader.runtime() : nullptr;
 }
 
+std::vector<Interned> PythonStacks::interpreters() const {
+  std::vector<Interned> paths;
+  for (const Interpreter& interpreter : impl_->interpreters) paths.push_back(interpreter.evaluator.module);
+  return paths;
+}
+
 void PythonStacks::find(const Target& target) {
   impl_->interpreters.clear();
   impl_->warnings.clear();

@@ -39,6 +39,9 @@ class PythonStacks {
   /// The one interpreter there is; null when there is none, or several.
   const PythonRuntime* only_runtime() const noexcept;
 
+  /// Paths of the modules that are the interpreters.
+  std::vector<Interned> interpreters() const;
+
   const std::vector<std::string>& warnings() const noexcept;
 
  private:

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 #include <string_view>
 #include <tuple>
 #include <unordered_set>
@@ -99,16 +98,14 @@ std::vector<Greenlet*> in_order(std::vector<ProviderReading>& parts) {
   return greenlets;
 }
 
-/// What a view of these stacks leaves out: of merged ones the interpreters, where their frames can be told
-/// apart; of the Python frames alone everything.
-Folded folded_modules(std::span<const PythonStacks::Found> stacks, FrameChoice choice) {
-  if (choice == FrameChoice::native) return [](std::string_view) { return false; };
-  std::set<std::string_view> interpreters;
-  for (const PythonStacks::Found& found : stacks) {
-    if (found.evaluator != nullptr) interpreters.insert(found.evaluator->module);
-  }
-  return [choice, interpreters = std::move(interpreters)](std::string_view path) {
-    return choice == FrameChoice::python ? !interpreters.empty() : interpreters.contains(path);
+/// What a view leaves out where it can: of merged stacks the interpreters, for Python frames alone
+/// everything.
+Folded folded_modules(const PythonStacks& python, FrameChoice choice) {
+  std::vector<Interned> interpreters = python.interpreters();
+  if (interpreters.empty() || choice == FrameChoice::native) return {};
+  if (choice == FrameChoice::python) return [](std::string_view) { return true; };
+  return [interpreters = std::move(interpreters)](std::string_view path) {
+    return std::ranges::find(interpreters, path) != interpreters.end();
   };
 }
 
@@ -259,7 +256,7 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options, con
 
   const auto symbolizing = Clock::now();
   if (options.progress && options.symbols) options.progress("naming frames", 0, walks.size());
-  const Folded folded = folded_modules(python_stacks, options.choice);
+  const Folded folded = folded_modules(python, options.choice);
   auto frames = name_frames(*target, options.symbols ? &symbolizer : nullptr, walks, folded);
   for (std::size_t i = 0; i < walks.size(); ++i) {
     walked[i]->frames = std::move(frames[i]);
@@ -275,7 +272,7 @@ void Session::Impl::walk(Snapshot& snapshot, const SnapshotOptions& options, con
       walked[i]->python_error = std::move(python_stacks[i].stack.error);
     }
   }
-  if (options.symbols) name_what_is_left(*target, symbolizer, walked, folded);
+  if (options.symbols && folded) name_what_is_left(*target, symbolizer, walked, folded);
   snapshot.stats.symbolize_ns = ns_since(symbolizing);
   if (options.symbols) std::ranges::move(symbolizer.take_warnings(), std::back_inserter(snapshot.warnings));
 }
